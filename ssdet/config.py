@@ -1,0 +1,422 @@
+"""The sections of config.yaml as strict, frozen types.
+
+Every value lives in `config/config.yaml`; this file holds types, bounds and the rules
+between values, and no defaults. Rules hand whole sections to the stages as JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
+Pretext = Literal["cls", "freeze", "mixup", "cutmix", "joint", "joint_single"]
+Triple = tuple[float, float, float]
+SPLITS = ("training", "testing")
+
+
+class Section(BaseModel):
+    """A mapping of config.yaml: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=False, allow_inf_nan=False
+    )
+
+    def canonical(self) -> str:
+        """This section as JSON: sorted keys, so that equal values give equal text."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces, the same text for equal values."""
+    import json
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class AnnotationFiles(Section):
+    """The label files of a dataset; both splits may name the same file."""
+
+    training: str
+    testing: str
+    classes: str | None
+
+
+class DatasetRecipe(Section):
+    """What of a dataset can change a number: everything but where its files lie."""
+
+    format: Literal["kinetics", "charades", "multithumos", "table"]
+    fps: PositiveFloat | None
+    mean: Triple
+    std: Triple
+    segments: Literal["refuse", "repair"]
+
+
+class DatasetConfig(DatasetRecipe):
+    """One dataset: where it lies, how its labels are written, how frames are scaled."""
+
+    videos: str
+    annotations: AnnotationFiles
+
+    def without_paths(self) -> dict[str, Any]:
+        """The values of the recipe alone."""
+        return self.model_dump(mode="json", exclude={"videos", "annotations"})
+
+
+class DataConfig(Section):
+    """Which losses of videos are allowed."""
+
+    max_missing_fraction: Fraction
+    exclude: tuple[str, ...]
+
+
+class FramesConfig(Section):
+    """The packed JPEG frames."""
+
+    short_side: PositiveInt
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)]
+    shard_videos: PositiveInt
+
+
+class ModelConfig(Section):
+    """X3D, by its two factors (spec: X3D layout)."""
+
+    depth_factor: PositiveFloat
+    width_factor: PositiveFloat
+    head_width: PositiveInt
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class SpatialConfig(Section):
+    """Crops."""
+
+    crop: PositiveInt
+    train_short_sides: tuple[PositiveInt, PositiveInt]
+    flip: Fraction
+
+    @model_validator(mode="after")
+    def _short_sides_hold_the_crop(self) -> Self:
+        if min(self.train_short_sides) < self.crop:
+            raise ValueError(
+                f"spatial.train_short_sides {list(self.train_short_sides)} must not be"
+                f" below spatial.crop ({self.crop})"
+            )
+        return self
+
+
+class SamplingConfig(Section):
+    """Which frames the detectors see."""
+
+    stride: PositiveInt
+
+
+class OptimizerConfig(Section):
+    """What every training stage says of its optimiser."""
+
+    batch_size: PositiveInt
+    optimizer: Literal["sgd", "adamw"]
+    learning_rate: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NonNegativeFloat
+    schedule: Literal["step", "one_cycle"]
+    drop_factor: Annotated[float, Field(gt=0, lt=1)]
+    validate_every: PositiveInt
+
+
+class PretrainConfig(OptimizerConfig):
+    """Detection pretraining on the classification set."""
+
+    init: str | None
+    frames: PositiveInt
+    stride: PositiveInt
+    bn_group: PositiveInt
+    steps: PositiveInt
+    warmup_steps: NonNegativeInt
+    drop_steps: tuple[PositiveInt, ...]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        if self.warmup_steps >= self.steps:
+            raise ValueError(
+                f"pretrain.warmup_steps ({self.warmup_steps}) must be below"
+                f" pretrain.steps ({self.steps})"
+            )
+        _whole_groups("pretrain", self.batch_size, self.bn_group)
+        return self
+
+
+class FreezeConfig(Section):
+    """Volume Freeze."""
+
+    min_length: PositiveInt
+    max_fraction: Fraction
+    segments: PositiveInt
+
+
+class MixUpConfig(Section):
+    """Volume MixUp."""
+
+    covering: bool
+    shift: bool
+    symmetric: bool
+
+
+class CutMixConfig(Section):
+    """Volume CutMix."""
+
+    kind: Literal["view", "window", "either"]
+    covering: bool
+
+
+class JointConfig(Section):
+    """Several augmentations in one network."""
+
+    probability: Fraction
+    per: Literal["batch", "clip"]
+
+
+class AugmentConfig(Section):
+    """The volume augmentations and the loss on their labels."""
+
+    background: Literal["class", "ignore"]
+    normalisation: Literal["visible", "mean"]
+    freeze: FreezeConfig
+    mixup: MixUpConfig
+    cutmix: CutMixConfig
+    joint: JointConfig
+
+
+class FineConfig(OptimizerConfig):
+    """Fine-tuning of the single-stream detector."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    clips_per_video: PositiveInt
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("fine", self.warmup_epochs, self.epochs)
+        _whole_groups("fine", self.batch_size, self.bn_group)
+        return self
+
+
+class FeaturesConfig(Section):
+    """Cached features of the fine stream."""
+
+    pool: PositiveInt
+    dtype: Literal["float16", "float32"]
+    compression: Literal["lzf", "gzip"] | None
+
+
+class CoarseFineConfig(OptimizerConfig):
+    """Training of the coarse stream on cached fine features."""
+
+    frames: PositiveInt
+    fine_frames: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    fusion_rate_factor: PositiveFloat
+    clips_per_video: PositiveInt
+    compat: Literal["fixed", "reference"]
+    unpool: Literal["resize", "direct"]
+    film_init: Literal["default", "identity"]
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("coarse_fine", self.warmup_epochs, self.epochs)
+        return self
+
+
+class ValidationConfig(Section):
+    """Training videos set aside for choosing, never trained on."""
+
+    fraction: Annotated[float, Field(ge=0, lt=1)]
+
+
+class PredictConfig(Section):
+    """How clip-rate logits are laid over time."""
+
+    alignment: Literal["corners", "time"]
+
+
+class ReportConfig(Section):
+    """Figures."""
+
+    timeline_videos: PositiveInt
+
+
+class FineModel(Section):
+    """A single-stream detector fine-tuned from one pretraining."""
+
+    kind: Literal["fine"]
+    pretext: Pretext
+
+
+class CoarseFineModel(Section):
+    """A two-stream detector."""
+
+    kind: Literal["coarse_fine"]
+    coarse: Pretext
+    fine: Pretext
+
+
+Model = Annotated[FineModel | CoarseFineModel, Field(discriminator="kind")]
+
+
+class SyntheticConfig(Section):
+    """The generated sets: a classification set and a detection set."""
+
+    classification: Name
+    detection: Name
+    side: PositiveInt
+    fps: PositiveInt
+    training_clips: PositiveInt
+    testing_clips: PositiveInt
+    training_videos: PositiveInt
+    testing_videos: PositiveInt
+    clip_s: tuple[PositiveFloat, PositiveFloat]
+    video_s: tuple[PositiveFloat, PositiveFloat]
+
+
+class StageResources(Section):
+    """What one job of a kind of stage may use; never changes a number."""
+
+    threads: PositiveInt
+    gpu: NonNegativeInt
+    mem_mb: PositiveInt
+    runtime: PositiveInt
+
+
+class ResourcesConfig(Section):
+    """Jobs' sizes."""
+
+    data: StageResources
+    train: StageResources
+    infer: StageResources
+    report: StageResources
+    workers: NonNegativeInt
+    device: Literal["auto", "cpu", "cuda"]
+    checkpoint_seconds: NonNegativeFloat
+
+
+class Config(Section):
+    """The whole of config.yaml."""
+
+    results: Annotated[str, Field(min_length=1)]
+    seed: NonNegativeInt
+    classification: Name
+    datasets: dict[Name, DatasetConfig]
+    data: DataConfig
+    frames: FramesConfig
+    model: ModelConfig
+    spatial: SpatialConfig
+    sampling: SamplingConfig
+    pretrain: PretrainConfig
+    augment: AugmentConfig
+    validation: ValidationConfig
+    fine: FineConfig
+    features: FeaturesConfig
+    coarse_fine: CoarseFineConfig
+    predict: PredictConfig
+    models: dict[Name, Model]
+    ensembles: dict[Name, tuple[Name, ...]]
+    report: ReportConfig
+    synthetic: SyntheticConfig | None
+    resources: ResourcesConfig
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        if self.classification not in self.datasets:
+            raise ValueError(
+                f"classification is {self.classification!r}, which is not one of"
+                f" datasets: {', '.join(sorted(self.datasets))}"
+            )
+        for name, members in self.ensembles.items():
+            if not members:
+                raise ValueError(f"ensembles.{name} has no members")
+            unknown = sorted(set(members) - set(self.models))
+            if unknown:
+                raise ValueError(
+                    f"ensembles.{name} names {', '.join(unknown)}, which models: does"
+                    f" not define (it has {', '.join(sorted(self.models))})"
+                )
+            if len(set(members)) < len(members):
+                raise ValueError(f"ensembles.{name} names a member twice")
+        if self.coarse_fine.keep == "best" and self.validation.fraction == 0:
+            raise ValueError(
+                "coarse_fine.keep is best, which needs videos to choose on: set"
+                " validation.fraction above 0, or coarse_fine.keep to last"
+            )
+        clash = sorted(set(self.ensembles) & set(self.models))
+        if clash:
+            raise ValueError(
+                f"{', '.join(clash)} names both a model and an ensemble; results are"
+                " called by these names, so each must be used once"
+            )
+        return self
+
+
+class ConfigError(ValueError):
+    """A bad value in the configuration; the message names its key."""
+
+
+def _whole_groups(section: str, batch_size: int, bn_group: int) -> None:
+    if batch_size % bn_group:
+        raise ValueError(
+            f"{section}.batch_size ({batch_size}) must be a multiple of"
+            f" {section}.bn_group ({bn_group})"
+        )
+
+
+def _warmup_ends_in_time(section: str, warmup_epochs: float, epochs: int) -> None:
+    if warmup_epochs >= epochs:
+        raise ValueError(
+            f"{section}.warmup_epochs ({warmup_epochs:g}) must be below"
+            f" {section}.epochs ({epochs})"
+        )
+
+
+def load(mapping: dict[str, Any]) -> Config:
+    """Check a parsed config.yaml.
+
+    Raises:
+        ConfigError: a key is unknown, missing or out of bounds; all are listed.
+    """
+    try:
+        return Config.model_validate(mapping)
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """One line for each bad key: its dotted name, what is wrong, what was found."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "config"
+        message = re.sub(r"^Value error, ", "", item["msg"])
+        if item["type"] == "extra_forbidden":
+            message = "no such key; see config/config.yaml for the keys there are"
+        elif item["type"] == "missing":
+            message = "missing; config/config.yaml shows it with its meaning"
+        elif item["type"] != "value_error":
+            message = f"{message}, found {item['input']!r}"
+        lines.append(f"  {key}: {message}")
+    return "The configuration has errors:\n" + "\n".join(lines)

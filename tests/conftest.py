@@ -1,0 +1,25 @@
+"""Options of the test suite."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden",
+        default=None,
+        metavar="DIR",
+        help="run tests/golden on this folder of reference outputs (or a parent of"
+        " several) instead of the copies in tests/golden",
+    )
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of material that may not be passed on; its tests skip without it."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs {SHARED}, which holds data that may not be passed on")
+    return SHARED
