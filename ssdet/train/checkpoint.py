@@ -1,0 +1,209 @@
+"""Checkpoints, and the rolling state that lets a killed run continue.
+
+A checkpoint is a plain mapping that `torch.load(weights_only=True)` accepts. It holds
+nothing that differs between two runs of one job (no times): those are in the record
+beside it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ssdet.files import atomic, sha256, sha256_text
+from ssdet.stage import StageError
+
+log = logging.getLogger(__name__)
+
+FORMAT = "ssdet_checkpoint"
+VERSION = 1
+KEPT = 2  # rolling states kept: the newest, and one should it be damaged
+
+
+class Stateful(Protocol):
+    """What a rolling state holds: a model, an optimiser."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes while training."""
+        ...
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Continue from such a state."""
+        ...
+
+
+class Rolling:
+    """The state of an unfinished run, in the undeclared folder `<out>.resume`."""
+
+    def __init__(
+        self,
+        out: Path,
+        job: Mapping[str, Any],
+        parts: Mapping[str, Stateful],
+        rank: int = 0,
+    ) -> None:
+        """Prepare; nothing is read or written yet.
+
+        Args:
+            out: the checkpoint that the run will end with.
+            job: what the run computes (config sections, revision, seed, parents'
+                hashes): a state of another job is refused.
+            parts: what to save, by name.
+            rank: of this process; only 0 writes.
+        """
+        self.folder = Path(f"{out}.resume")
+        self.parts = parts
+        self.rank = rank
+        self.job = json.dumps(job, sort_keys=True)
+        self.fingerprint = sha256_text(self.job)
+        self.history: list[dict[str, float]] = []
+
+    def restore(self) -> int:
+        """Load the newest whole state.
+
+        Returns:
+            The number of steps done; 0 if there is no state.
+
+        Raises:
+            StageError: the state was left by another job.
+        """
+        for path in reversed(self._states()):
+            state = self._read(path)
+            if state is None:
+                log.warning("%s is damaged, trying an older state", path)
+                continue
+            if state["fingerprint"] != self.fingerprint:
+                raise StageError(
+                    f"{self.folder} holds the state of another job"
+                    f" ({_differences(state['job'], self.job)}). To start afresh, remove"
+                    " that folder; to continue the old job, restore its configuration"
+                )
+            for name, part in self.parts.items():
+                part.load_state_dict(state["parts"][name])
+            self.history = state["history"]
+            log.info("continuing at step %d from %s", state["step"], path)
+            return int(state["step"])
+        return 0
+
+    def save(self, step: int) -> None:
+        """Write the state after `step` steps, whole or not at all."""
+        if self.rank != 0:
+            return
+        data = _to_bytes(
+            {
+                "fingerprint": self.fingerprint,
+                "job": self.job,
+                "step": step,
+                "history": self.history,
+                "parts": {n: part.state_dict() for n, part in self.parts.items()},
+            }
+        )
+        temporary = self.folder / f".{os.getpid()}.tmp"
+        with atomic(temporary) as file:
+            file.write_bytes(data)
+        path = self.folder / f"step-{step:09d}.{sha256(temporary)[:16]}.pt"
+        os.replace(temporary, path)
+        for old in self._states()[:-KEPT]:
+            old.unlink()
+
+    def finish(
+        self, out: Path, checkpoint: Mapping[str, Any], record: Mapping[str, Any]
+    ) -> None:
+        """Write the record and the checkpoint, then remove the rolling state."""
+        if self.rank != 0:
+            return
+        with atomic(record_path(out)) as file:
+            text = json.dumps({**record, "history": self.history}, indent=1)
+            file.write_text(text + "\n", encoding="utf-8")
+        save_checkpoint(out, checkpoint)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _states(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*.pt"))
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        if sha256(path)[:16] != path.name.split(".")[1]:
+            return None
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+
+
+def record_path(out: Path) -> Path:
+    """Where the record of a checkpoint lies: same name, `.json`."""
+    return Path(out).with_suffix(".json")
+
+
+def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint whole or not at all; equal content gives equal bytes."""
+    data = _to_bytes({"format": FORMAT, "version": VERSION, **content})
+    with atomic(path) as file:
+        file.write_bytes(data)
+
+
+def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:
+    """Read a checkpoint of ours.
+
+    Raises:
+        StageError: the file is missing, damaged, or something else.
+    """
+    if not Path(path).is_file():
+        raise StageError(f"no checkpoint at {path} ({flag})")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+        raise StageError(
+            f"{path} ({flag}) cannot be read as a checkpoint: {error}. It is damaged or"
+            " of another program; remove it and run its stage again"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise StageError(f"{path} ({flag}) is not a checkpoint of ssdet")
+    if content["version"] != VERSION:
+        raise StageError(
+            f"{path} ({flag}) has format version {content['version']}, this is"
+            f" {VERSION}; run its stage again"
+        )
+    return content
+
+
+def load_initial(path: Path) -> dict[str, Tensor]:
+    """Read the weights a run starts from: a checkpoint of ours or safetensors.
+
+    Raises:
+        StageError: the file is missing or of neither kind.
+    """
+    if Path(path).suffix != ".safetensors":
+        weights: dict[str, Tensor] = load_checkpoint(path, "--init")["weights"]
+        return weights
+    if not Path(path).is_file():
+        raise StageError(f"no weights at {path} (--init)")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise StageError(f"{path} (--init) is not safetensors: {error}") from error
+
+
+def _to_bytes(content: Mapping[str, Any]) -> bytes:
+    # through memory: torch.save to a path writes the path's name into the file
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    return buffer.getvalue()
+
+
+def _differences(theirs: str, ours: str) -> str:
+    """Name what two jobs differ in."""
+    old, new = json.loads(theirs), json.loads(ours)
+    keys = sorted(k for k in {*old, *new} if old.get(k) != new.get(k))
+    return f"they differ in {', '.join(keys)}"

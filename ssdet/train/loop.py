@@ -1,0 +1,171 @@
+"""The training loop of every stage.
+
+There is no trainer object: a stage hands over its model, its batches and the function
+that turns a batch into a loss; the loop does what is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+from torch import Tensor, nn
+
+from ssdet.data.clips import Item, to_device
+from ssdet.progress import Progress
+from ssdet.randomness import seed_of
+from ssdet.stage import Interrupted, StageError
+from ssdet.train.checkpoint import Rolling
+from ssdet.train.distributed import World
+from ssdet.train.optimizer import set_rate
+
+log = logging.getLogger(__name__)
+
+HISTORY_POINTS = 200  # rows of the loss curve kept in the record
+
+
+def train(
+    *,
+    name: str,
+    seed: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rate: Callable[[int], float],
+    batches: Iterable[Item],
+    loss_of: Callable[[Item, int], Tensor],
+    first: int,
+    steps: int,
+    rolling: Rolling,
+    world: World,
+    checkpoint_seconds: float,
+    validate: Callable[[], Mapping[str, float]],
+    validate_every: int,
+    validated: Callable[[int, Mapping[str, float]], None] = lambda step, values: None,
+) -> None:
+    """Train from step `first` to step `steps`, saving the state as it goes.
+
+    Args:
+        name: the stage, for messages.
+        seed: every step's own draws (dropout) are seeded from it.
+        model: put in training mode.
+        optimizer: its rate is set before every step.
+        rate: step -> learning rate.
+        batches: one for each step that is left.
+        loss_of: (batch on the device, step) -> scalar loss with its graph.
+        first: steps done already.
+        steps: steps in all.
+        rolling: where the state goes.
+        world: this process among the job's.
+        checkpoint_seconds: save the state this often; 0 saves after every step.
+        validate: called with the model in evaluation mode; returns named numbers.
+        validate_every: steps between validations; the last step is always validated.
+        validated: told of every validation.
+
+    Raises:
+        StageError: the loss is not finite; the message names the step.
+        Interrupted: SIGTERM arrived; the state is saved.
+    """
+    history_every = max(1, steps // HISTORY_POINTS)
+    saved = time.monotonic()
+    model.train()
+    with _terminate_politely() as stopping, _bar(name, steps, first, world) as bar:
+        for step, (batch, waited) in enumerate(_timed(batches), first):
+            loss = _step(
+                model, optimizer, rate(step), batch, loss_of, step, seed, name, world
+            )
+            done = step + 1
+            bar.advance(1, loss=loss, waited_s=waited)
+            row: dict[str, float] = {}
+            if done % history_every == 0 or done == steps:
+                row = {"loss": loss, "rate": rate(step)}
+            if done % validate_every == 0 or done == steps:
+                model.eval()
+                values = validate()
+                model.train()
+                validated(done, values)
+                row.update(values)
+                shown = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
+                if shown and world.leads:
+                    log.info("%s step %d/%d: %s", name, done, steps, shown)
+            if row:
+                rolling.history.append({"step": done, **row})
+            stop = world.any(bool(stopping))
+            due = world.any(time.monotonic() - saved >= checkpoint_seconds)
+            if done < steps and (stop or due):
+                rolling.save(done)
+                world.wait()
+                saved = time.monotonic()
+            if stop and done < steps:
+                log.warning("%s: stopped by a signal, state saved at %d", name, done)
+                raise Interrupted(143)
+
+
+def _step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    batch: Item,
+    loss_of: Callable[[Item, int], Tensor],
+    step: int,
+    seed: int,
+    name: str,
+    world: World,
+) -> float:
+    """One step of the optimiser; returns the loss."""
+    torch.manual_seed(seed_of(seed, name, "step", step, world.rank))
+    set_rate(optimizer, rate)
+    loss = loss_of(to_device(batch, world.device), step)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise StageError(
+            f"{name}: the loss is {value} at step {step + 1}. Lower"
+            f" {name}.learning_rate or lengthen its warm-up; the state before is kept,"
+            " so a rerun with the same configuration repeats this"
+        )
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return value
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 on GPUs; on CPUs nothing."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def _bar(name: str, steps: int, first: int, world: World) -> Progress:
+    bar = Progress(steps, name, "steps", start=first)
+    if not world.leads:
+        bar.mute()
+    return bar
+
+
+def _timed(batches: Iterable[Item]) -> Iterator[tuple[Item, float]]:
+    """Batches, each with the seconds it was waited for."""
+    begun = time.monotonic()
+    for batch in batches:
+        yield batch, time.monotonic() - begun
+        begun = time.monotonic()
+
+
+@contextmanager
+def _terminate_politely() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT in a list instead of dying from them."""
+    received: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, remember) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from ssdet.data.clips import Clips, StepSampler, collate, load_batches, steps_per_epoch
+
+CPU = torch.device("cpu")
+
+
+
+def draw(number, source):
+    return {"draw": torch.randint(10**6, (2,), generator=source)}
+
+
+def test_an_epoch_shows_every_video_once():
+    sampler = StepSampler(6, 2, 0, 6, ("seed", "stage"))
+    numbers = [key[2] for batch in sampler for key in batch]
+    assert sorted(numbers[:6]) == sorted(numbers[6:]) == list(range(6))
+    assert numbers[:6] != numbers[6:]
+
+
+def test_steps_per_epoch_leave_out_an_incomplete_batch():
+    assert steps_per_epoch(videos=7909, batch=16) == 494
+    assert steps_per_epoch(videos=3, batch=16) == 1
+    assert steps_per_epoch(videos=5, batch=4, per_epoch=2) == 2
+
+
+def test_fewer_videos_than_a_batch_are_shown_again():
+    batch = next(iter(StepSampler(3, 8, 0, 1, ("s",))))
+    numbers = [key[2] for key in batch]
+    assert len(numbers) == 8
+    assert set(numbers) == {0, 1, 2}
+
+
+def test_a_resumed_order_goes_on_where_it_stopped():
+    whole = list(StepSampler(5, 2, 0, 9, ("s",)))
+    assert list(StepSampler(5, 2, 4, 9, ("s",))) == whole[4:]
+
+
+def test_processes_share_the_batch_by_stride():
+    whole = list(StepSampler(8, 4, 0, 3, ("s",)))
+    shares = [list(StepSampler(8, 4, 0, 3, ("s",), rank=r, world=2)) for r in (0, 1)]
+    for step, batch in enumerate(whole):
+        assert batch[0::2] == shares[0][step]
+        assert batch[1::2] == shares[1][step]
+
+
+def test_bad_sizes_are_named():
+    with pytest.raises(ValueError, match="no video to train on"):
+        StepSampler(0, 2, 0, 1, ("s",))
+    with pytest.raises(ValueError, match=r"batch_size \(3\) must be a multiple .* \(2\)"):
+        StepSampler(4, 3, 0, 1, ("s",), world=2)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_do_not_depend_on_the_workers(workers):
+    sampler = StepSampler(4, 2, 0, 4, ("s",))
+    batches = load_batches(Clips(draw, ("s",)), sampler, workers, CPU)
+    expected = load_batches(Clips(draw, ("s",)), sampler, 0, CPU)
+    for batch, other in zip(batches, expected, strict=True):
+        assert batch["draw"].tolist() == other["draw"].tolist()
+
+
+def test_clips_of_unequal_length_are_padded_with_zeros():
+    batch = collate([{"x": torch.ones(2, 3)}, {"x": torch.ones(2, 1)}])
+    assert batch["x"].tolist() == [[[1, 1, 1], [1, 1, 1]], [[1, 0, 0], [1, 0, 0]]]
