@@ -84,7 +84,9 @@ class StepSampler(Sampler[list[Key]]):
         source = generator(*self.keys, "order", epoch)
         needed = self.steps_per_epoch * self.batch
         rounds = -(-needed // self.videos)
-        shuffles = [torch.randperm(self.videos, generator=source) for _ in range(rounds)]
+        shuffles = [
+            torch.randperm(self.videos, generator=source) for _ in range(rounds)
+        ]
         return torch.cat(shuffles)[:needed]
 
 

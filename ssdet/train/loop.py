@@ -74,7 +74,7 @@ def train(
     history_every = max(1, steps // HISTORY_POINTS)
     saved = time.monotonic()
     model.train()
-    with _terminate_politely() as stopping, _bar(name, steps, first, world) as bar:
+    with _terminate_politely() as stopping, Progress(steps, name, "step", first) as bar:
         for step, (batch, waited) in enumerate(_timed(batches), first):
             loss = _step(
                 model, optimizer, rate(step), batch, loss_of, step, seed, name, world
@@ -132,18 +132,6 @@ def _step(
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return value
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bf16 on GPUs; on CPUs nothing."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-
-
-def _bar(name: str, steps: int, first: int, world: World) -> Progress:
-    bar = Progress(steps, name, "steps", start=first)
-    if not world.leads:
-        bar.mute()
-    return bar
 
 
 def _timed(batches: Iterable[Item]) -> Iterator[tuple[Item, float]]:

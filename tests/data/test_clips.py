@@ -6,7 +6,6 @@ from ssdet.data.clips import Clips, StepSampler, collate, load_batches, steps_pe
 CPU = torch.device("cpu")
 
 
-
 def draw(number, source):
     return {"draw": torch.randint(10**6, (2,), generator=source)}
 
@@ -47,7 +46,9 @@ def test_processes_share_the_batch_by_stride():
 def test_bad_sizes_are_named():
     with pytest.raises(ValueError, match="no video to train on"):
         StepSampler(0, 2, 0, 1, ("s",))
-    with pytest.raises(ValueError, match=r"batch_size \(3\) must be a multiple .* \(2\)"):
+    with pytest.raises(
+        ValueError, match=r"batch_size \(3\) must be a multiple .* \(2\)"
+    ):
         StepSampler(4, 3, 0, 1, ("s",), world=2)
 
 

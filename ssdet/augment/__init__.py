@@ -1,0 +1,1 @@
+"""Volume augmentations of whole batches on their device, and their soft labels."""

@@ -1,0 +1,308 @@
+"""Labels of a data set: which actions each video holds, and when, in seconds.
+
+Four formats are read (`annotation_formats.py`); impossible segments are refused or
+repaired (`segments.py`). All problems of all rows are reported together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ssdet.config import SPLITS, ConfigError, DatasetRecipe, explain
+from ssdet.data.annotation_formats import (
+    READERS,
+    AnnotationError,
+    RawSegment,
+    RawVideo,
+    read_classes,
+)
+from ssdet.data.segments import KINDS, REFUSED, refuse, repair, without_duplicates
+
+SHOWN = 100  # problems in a message
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One action: `label` happens from `start_s` to `end_s`."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One annotated video.
+
+    Attributes:
+        video_id: name of the video file without its suffix.
+        duration_s: as the annotation states it; None: not stated.
+        segments: its actions, sorted; may be empty.
+        split: `training` or `testing`.
+    """
+
+    video_id: str
+    duration_s: float | None
+    segments: tuple[Segment, ...]
+    split: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All annotated videos of a data set.
+
+    Attributes:
+        name: of the data set, as in the configuration.
+        classes: class names in the order of the network's outputs.
+        records: of both splits, sorted by video_id.
+        irregularities: how many segments were reversed, zero_length, past_end or
+            duplicate, and how many videos are without_actions.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    records: tuple[VideoRecord, ...]
+    irregularities: dict[str, int]
+
+    def of(self, split: str) -> tuple[VideoRecord, ...]:
+        """The videos of `training` or `testing`, sorted by video_id."""
+        if split not in SPLITS:
+            raise ValueError(f"split is {split!r}, expected {' or '.join(SPLITS)}")
+        return tuple(record for record in self.records if record.split == split)
+
+    @cached_property
+    def class_index(self) -> dict[str, int]:
+        """The position of each class name in `classes`."""
+        return {name: index for index, name in enumerate(self.classes)}
+
+
+def read_dataset(
+    name: str,
+    config: Mapping[str, Any],
+    training: Path,
+    testing: Path,
+    classes: Path | None,
+    durations: Mapping[str, float] | None = None,
+) -> Dataset:
+    """Read the labels of both splits and check every row.
+
+    Args:
+        name: of the data set, for messages.
+        config: its section without paths (`DatasetConfig.without_paths()`).
+        training: label file of the training videos.
+        testing: label file of the test videos; may be the same file if that says for
+            each video which split it belongs to.
+        classes: list of the classes; None: the sorted labels of the training videos.
+        durations: seconds of videos whose duration the annotation does not state.
+
+    Raises:
+        ConfigError: a key of `config` is bad.
+        AnnotationError: rows that cannot be used; all are listed.
+    """
+    try:
+        recipe = DatasetRecipe.model_validate(dict(config))
+    except ValidationError as error:
+        raise ConfigError(f"datasets.{name}: {explain(error)}") from None
+    problems: list[str] = []
+    raw = _read_splits(recipe.format, training, testing, problems)
+    if classes is None:
+        source = "the training videos"
+        names = _labels(video for video, split in raw if split == "training")
+    else:
+        source = str(classes)
+        names = read_classes(classes, recipe.format, problems)
+    _check_labels((video for video, _ in raw), names, source, problems)
+    counts = Counter(dict.fromkeys(KINDS, 0))
+    records = []
+    for video, split in raw:
+        duration_s = video.duration_s or (durations or {}).get(video.video_id)
+        if recipe.segments == "refuse":
+            kept = refuse(_spanning(video, duration_s), duration_s, problems)
+        else:
+            kept = repair(_spanning(video, duration_s), duration_s, counts)
+        segments = sorted(
+            (segment.start_s, segment.end_s, names.get(segment.label, segment.label))
+            for segment in without_duplicates(kept, counts)
+        )
+        record = VideoRecord(
+            video.video_id,
+            video.duration_s,
+            tuple(Segment(*segment) for segment in segments),
+            split,
+        )
+        records.append(record)
+    _raise(name, problems)
+    counts["without_actions"] = sum(not record.segments for record in records)
+    records.sort(key=lambda record: record.video_id)
+    dataset = Dataset(name, tuple(names.values()), tuple(records), dict(counts))
+    _log(dataset)
+    return dataset
+
+
+def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names a data set and its label files."""
+    parser.add_argument("--name", required=True, help="name of the data set")
+    parser.add_argument(
+        "--dataset", required=True, help="its config section without paths, JSON"
+    )
+    parser.add_argument("--training", required=True, help="labels for training")
+    parser.add_argument("--testing", required=True, help="labels for testing")
+    parser.add_argument(
+        "--classes", default="", help="class list; empty: labels of the training videos"
+    )
+
+
+def dataset_from_arguments(
+    args: argparse.Namespace, durations: Mapping[str, float] | None = None
+) -> Dataset:
+    """Read the data set that the arguments name.
+
+    Args:
+        args: of a parser with `add_dataset_arguments`.
+        durations: seconds of the videos, e.g. from the inventory.
+
+    Raises:
+        ConfigError: --dataset is not the JSON of a config section.
+        AnnotationError: rows that cannot be used; all are listed.
+    """
+    try:
+        config = json.loads(args.dataset)
+        if not isinstance(config, dict):
+            raise ValueError("not a mapping")
+    except ValueError as error:
+        raise ConfigError(
+            f"--dataset should be a config section as JSON ({error}), found"
+            f" {args.dataset!r}"
+        ) from None
+    return read_dataset(
+        args.name,
+        config,
+        Path(args.training),
+        Path(args.testing),
+        Path(args.classes) if args.classes else None,
+        durations,
+    )
+
+
+def _read_splits(
+    format: str, training: Path, testing: Path, problems: list[str]
+) -> list[tuple[RawVideo, str]]:
+    """The videos of both files, each with its split."""
+    same = training.exists() and testing.exists() and training.samefile(testing)
+    chosen: list[tuple[RawVideo, str]] = []
+    first: dict[str, tuple[RawVideo, str]] = {}
+    videos: list[RawVideo] = []
+    for split, path in zip(SPLITS, (training, testing), strict=True):
+        known = len(problems)
+        if not (same and videos):
+            videos = READERS[format](path, problems)
+        if same and videos and all(video.split is None for video in videos):
+            problems.append(
+                f"{path} is given for both splits, so it must say of each video whether"
+                " it is for training or testing (column split)"
+            )
+            break
+        mine = [video for video in videos if video.split in (None, split)]
+        if not mine and len(problems) == known:
+            problems.append(
+                f"{path}: no video of split {split}; see the config key"
+                f" datasets.<name>.annotations.{split}"
+            )
+        if len(mine) < len(videos) and not same:
+            log.info(
+                "%s: %d of %d videos are not of split %s and are left out",
+                path,
+                len(videos) - len(mine),
+                len(videos),
+                split,
+            )
+        for video in mine:
+            chosen.append((video, split))
+            other, other_split = first.setdefault(video.video_id, (video, split))
+            if other_split != split:
+                problems.append(
+                    f"{video.where}: video {video.video_id!r} is for {split}, but"
+                    f" {other.where} has it for {other_split}"
+                )
+    return chosen
+
+
+def _labels(videos: Iterable[RawVideo]) -> dict[str, str]:
+    """The labels that occur, sorted; numbers by value."""
+    labels = {segment.label for video in videos for segment in video.segments}
+    if all(label.isdecimal() for label in labels):
+        return {label: label for label in sorted(labels, key=int)}
+    return {label: label for label in sorted(labels)}
+
+
+def _check_labels(
+    videos: Iterable[RawVideo],
+    names: Mapping[str, str],
+    source: str,
+    problems: list[str],
+) -> None:
+    for video in videos:
+        for segment in video.segments:
+            if not segment.label:
+                problems.append(f"{segment.where}: the label is empty")
+            elif segment.label not in names:
+                problems.append(
+                    f"{segment.where}: label {segment.label!r} is not one of the"
+                    f" {len(names)} classes of {source}"
+                )
+            if segment.start_s < 0:
+                problems.append(
+                    f"{segment.where}: {segment.label} starts at {segment.start_s:g} s,"
+                    " before the video"
+                )
+
+
+def _spanning(video: RawVideo, duration_s: float | None) -> list[RawSegment]:
+    """The segments; the one of a whole video ends with it, where that is known."""
+    if not video.whole or duration_s is None:
+        return video.segments
+    return [replace(segment, end_s=duration_s) for segment in video.segments]
+
+
+def _raise(name: str, problems: list[str]) -> None:
+    if not problems:
+        return
+    lines = problems[:SHOWN]
+    if len(problems) > SHOWN:
+        lines.append(f"... and {len(problems) - SHOWN} more")
+    text = "\n  ".join(lines)
+    advice = "Correct them"
+    if any(word in problem for word in REFUSED for problem in problems):
+        advice += (
+            f", or set datasets.{name}.segments to repair, which drops or cuts"
+            " impossible segments and counts them"
+        )
+    plural = "" if len(problems) == 1 else "s"
+    raise AnnotationError(
+        f"The labels of {name} have {len(problems)} problem{plural}:\n  {text}"
+        f"\n{advice}"
+    )
+
+
+def _log(dataset: Dataset) -> None:
+    sizes = ", ".join(f"{len(dataset.of(split))} {split}" for split in SPLITS)
+    log.info("%s: %s videos, %d classes", dataset.name, sizes, len(dataset.classes))
+    found = [
+        f"{count} {kind.replace('_', ' ')}"
+        for kind, count in dataset.irregularities.items()
+        if count
+    ]
+    if found:
+        log.info("%s: irregular labels: %s", dataset.name, ", ".join(found))

@@ -1,0 +1,187 @@
+"""Cached features of whole videos: the only door to their files, both ways.
+
+`feature_shard.py` says how they lie in a file.
+Source: spec of Coarse-Fine, section 3.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssdet.data.feature_shard import FORMAT, VERSION, VideoFeatures, write_features
+from ssdet.data.hdf5 import ShardFolder, shown
+
+__all__ = ["FeatureInfo", "FeatureStore", "VideoFeatures", "write_features"]
+
+REMEDY = "extract the features again"
+# The config key or the thing that a required attribute is compared with.
+SOURCES = {
+    "stride": "sampling.stride",
+    "dtype": "features.dtype",
+    "pool": "features.pool",
+    "crop": "spatial.crop",
+    "classes": "the class list",
+    "checkpoint_sha256": "the checkpoint's sha256",
+}
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """What is stored of a video: `length` rows, from `n_frames` frames."""
+
+    length: int
+    n_frames: int
+    duration_s: float
+
+
+class FeatureStore:
+    """Reads the features of one split of a data set.
+
+    Safe in DataLoader workers, forked or spawned: each process opens its own files.
+
+    Attributes:
+        attributes: root attributes that all shards share, as Python values.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Read the index of every shard.
+
+        Args:
+            folder: holds some of shard-000.h5, shard-001.h5, ...
+
+        Raises:
+            ValueError: there are no shards, one is cut off, incomplete or something
+                else, they were not made together, or share a video.
+        """
+        self._shards = ShardFolder(Path(folder), FORMAT, VERSION, REMEDY)
+        self._places: dict[str, tuple[str, int]] = {}  # shard, first row
+        self._infos: dict[str, FeatureInfo] = {}
+        self._names = self._shards.names()
+        own = ("provenance", "shard")
+        self.attributes = self._shards.attributes(self._names, own)
+        for name in self._names:
+            for row in self._shards.open(name)["index"][:]:
+                video_id = row["video_id"].decode()
+                if video_id in self._places:
+                    raise ValueError(
+                        f"{folder}: {self._places[video_id][0]} and {name} both hold"
+                        f" video {video_id}; remove what is old, or {REMEDY}"
+                    )
+                self._places[video_id] = (name, int(row["offset"]))
+                self._infos[video_id] = FeatureInfo(
+                    int(row["length"]), int(row["n_frames"]), float(row["duration"])
+                )
+
+    @property
+    def folder(self) -> Path:
+        """Where the shards lie."""
+        return self._shards.folder
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of the shards, sorted."""
+        return [self.folder / name for name in self._names]
+
+    @property
+    def video_ids(self) -> list[str]:
+        """The videos that have features, sorted."""
+        return sorted(self._infos)
+
+    def require(self, **expected: Any) -> None:
+        """See that the features are what another part of the program expects.
+
+        Args:
+            expected: attribute = value; lists and tuples are the same.
+
+        Raises:
+            ValueError: some differ; both values of each are named.
+        """
+        wrong = []
+        for name, value in expected.items():
+            found, source = self.attributes.get(name), SOURCES.get(name, name)
+            value = list(value) if isinstance(value, tuple) else value
+            if name not in self.attributes:
+                wrong.append(f"no {name}, {source} is {shown(value)}")
+            elif found != value:
+                wrong.append(_difference(name, found, source, value))
+        if wrong:
+            raise ValueError(f"{self.folder} has {'; '.join(wrong)}; {REMEDY}")
+
+    def info(self, video_id: str) -> FeatureInfo:
+        """What is stored of a video.
+
+        Raises:
+            ValueError: nothing is.
+        """
+        try:
+            return self._infos[video_id]
+        except KeyError:
+            raise ValueError(
+                f"no features of video {video_id!r} in {self.folder}, which has"
+                f" {len(self._infos)} videos; {REMEDY}"
+            ) from None
+
+    def read(
+        self, video_id: str, start: int, stop: int, keys: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Read a window of a video; nothing else is read.
+
+        Args:
+            video_id: the video.
+            start: first row, from 0.
+            stop: row after the last one, at most the video's length.
+            keys: which maps.
+
+        Returns:
+            key -> (C, stop - start, H, W), as stored (float16 or float32). The memory
+            is in the order (T, C, H, W).
+
+        Raises:
+            ValueError: there is no such video, row or key.
+        """
+        info = self.info(video_id)
+        if not 0 <= start <= stop <= info.length:
+            raise ValueError(
+                f"video {video_id} has feature rows 0 to {info.length - 1}, asked for"
+                f" {start} to {stop - 1}"
+            )
+        shard, first = self._places[video_id]
+        file = self._shards.open(shard)
+        absent = [key for key in keys if key not in file]
+        if absent:
+            raise ValueError(
+                f"{self.folder / shard} has no {', '.join(absent)} but"
+                f" {', '.join(sorted(set(file) - {'index', 'logits'}))}; {REMEDY}"
+            )
+        window = slice(first + start, first + stop)
+        return {
+            key: torch.from_numpy(file[key][window]).movedim(0, 1)  # (C, T', H, W)
+            for key in keys
+        }
+
+    def logits(self, video_id: str) -> Tensor:
+        """The model's own logits of a whole video, (T, K) float32.
+
+        Raises:
+            ValueError: there is no such video.
+        """
+        info = self.info(video_id)
+        shard, first = self._places[video_id]
+        rows = self._shards.open(shard)["logits"][first : first + info.length]
+        return torch.from_numpy(rows)
+
+
+def _difference(name: str, found: Any, source: str, value: Any) -> str:
+    """Both values, and for lists the first place where they differ."""
+    if isinstance(found, list) and isinstance(value, list):
+        if len(found) != len(value):
+            return f"{len(found)} {name}, {source} has {len(value)}"
+        where = next(i for i, item in enumerate(found) if item != value[i])
+        return f"{name}[{where}] {found[where]!r}, {source} has {value[where]!r}"
+    return f"{name} {shown(found)}, {source} is {shown(value)}"

@@ -1,0 +1,117 @@
+"""Writes the packed frames of a shard of videos: JPEG bytes in one HDF5 file.
+
+    /jpeg     (bytes,) uint8, the JPEG files of all frames, one after the other
+    /offsets  (N,) int64, first byte of each frame; frames that show the same picture
+              share their bytes
+    /lengths  (N,) int32, bytes of each frame
+    /index    video_id, first (row of its first frame), frames, fps, duration_s, height,
+              width; sorted by video_id
+
+Root attributes: what `hdf5.py` says, `axes`, and how the frames were made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ssdet.data.hdf5 import set_attributes
+from ssdet.files import atomic
+
+FORMAT, VERSION = "ssdet_frames", 1
+COPIED = 1 << 24  # bytes that are copied at a time
+
+
+@dataclass(frozen=True)
+class PackedVideo:
+    """The JPEG frames of one video, still in a file of their own.
+
+    Attributes:
+        video_id: its name.
+        file: JPEG bytes.
+        offsets: (n,) int64, first byte of each frame in `file`.
+        lengths: (n,) int32, bytes of each frame.
+        fps: frames/s at which the n frames lie.
+        duration_s: of the video.
+        height: pixels.
+        width: pixels.
+    """
+
+    video_id: str
+    file: Path
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int32]
+    fps: float
+    duration_s: float
+    height: int
+    width: int
+
+
+def write_frames(
+    path: str | Path,
+    videos: Sequence[PackedVideo],
+    attributes: Mapping[str, Any],
+    provenance: Callable[[], Mapping[str, Any]],
+) -> None:
+    """Write one shard, whole or not at all.
+
+    Args:
+        path: the HDF5 file.
+        videos: sorted by video_id; may be none.
+        attributes: root attributes that tell how the frames were made.
+        provenance: gives the provenance block; called last.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    sizes = [video.file.stat().st_size for video in videos]
+    counts = [len(video.offsets) for video in videos]
+    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+        set_attributes(file, {"format": FORMAT, "version": VERSION, **attributes})
+        file.attrs["axes"] = "THWC"
+        jpeg = file.create_dataset("jpeg", (sum(sizes),), np.uint8)
+        offsets = file.create_dataset("offsets", (sum(counts),), np.int64)
+        lengths = file.create_dataset("lengths", (sum(counts),), np.int32)
+        start = first = 0
+        index = []
+        for video, size, count in zip(videos, sizes, counts, strict=True):
+            _copy(video.file, jpeg, start)
+            offsets[first : first + count] = video.offsets + start
+            lengths[first : first + count] = video.lengths
+            name = video.video_id.encode()
+            shape = (video.height, video.width)
+            index.append((name, first, count, video.fps, video.duration_s, *shape))
+            start, first = start + size, first + count
+        file["index"] = np.array(index, _index_type(videos))
+        file["index"].attrs["unit"] = "duration_s in s, fps in 1/s"
+        file.attrs["provenance"] = json.dumps(provenance())
+        file.attrs["complete"] = True
+
+
+def _copy(source: Path, target: h5py.Dataset, start: int) -> None:
+    with open(source, "rb") as file:
+        while data := file.read(COPIED):
+            target[start : start + len(data)] = np.frombuffer(data, np.uint8)
+            start += len(data)
+
+
+def _index_type(videos: Sequence[PackedVideo]) -> np.dtype[np.void]:
+    longest = max([1, *(len(video.video_id.encode()) for video in videos)])
+    return np.dtype(
+        [
+            ("video_id", f"S{longest}"),
+            ("first", np.int64),
+            ("frames", np.int32),
+            ("fps", np.float64),
+            ("duration_s", np.float64),
+            ("height", np.int32),
+            ("width", np.int32),
+        ]
+    )

@@ -1,0 +1,172 @@
+"""Reads the packed frames of the videos of a data set (`frame_shard.py`)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ssdet.data.frame_shard import FORMAT, VERSION
+from ssdet.data.hdf5 import ShardFolder
+
+REMEDY = "run extract_frames again"
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class FrameInfo:
+    """What is stored of a video; `frames` frames, i is shown at (i + 0.5) / fps."""
+
+    frames: int
+    fps: float
+    duration_s: float
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class _Place:
+    shard: str
+    first: int
+
+
+class FrameStore:
+    """Reads the frames of the videos of a data set.
+
+    Safe in DataLoader workers, forked or spawned: each process opens its own files.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        """Read the index of every shard.
+
+        Args:
+            folder: holds shard-000.h5, shard-001.h5, ...
+
+        Raises:
+            ValueError: there are no shards, one is cut off, incomplete or something
+                else, they were not made together, or share a video.
+        """
+        self._shards = ShardFolder(Path(folder), FORMAT, VERSION, REMEDY)
+        self._infos: dict[str, FrameInfo] = {}
+        self._places: dict[str, _Place] = {}
+        self._names = self._shards.names()
+        own = ("provenance", "shard")
+        self.attributes = self._shards.attributes(self._names, own)
+        for name in self._names:
+            for row in self._shards.open(name)["index"][:]:
+                video_id = row["video_id"].decode()
+                if video_id in self._places:
+                    raise ValueError(
+                        f"{folder}: {self._places[video_id].shard} and {name} both hold"
+                        f" video {video_id}; remove what is old, or {REMEDY}"
+                    )
+                self._places[video_id] = _Place(name, int(row["first"]))
+                self._infos[video_id] = FrameInfo(
+                    int(row["frames"]),
+                    float(row["fps"]),
+                    float(row["duration_s"]),
+                    int(row["height"]),
+                    int(row["width"]),
+                )
+
+    @property
+    def folder(self) -> Path:
+        """Where the shards lie."""
+        return self._shards.folder
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of the shards, sorted."""
+        return [self.folder / name for name in self._names]
+
+    @property
+    def video_ids(self) -> list[str]:
+        """The videos that have frames, sorted."""
+        return sorted(self._infos)
+
+    def info(self, video_id: str) -> FrameInfo:
+        """What is stored of a video.
+
+        Raises:
+            ValueError: nothing is.
+        """
+        try:
+            return self._infos[video_id]
+        except KeyError:
+            raise ValueError(
+                f"no frames of video {video_id!r} in {self.folder}, which has"
+                f" {len(self._infos)} videos; {REMEDY}, or list the video in"
+                " data.exclude"
+            ) from None
+
+    def read(
+        self,
+        video_id: str,
+        indices: Sequence[int] | Tensor,
+        device: torch.device = CPU,
+    ) -> Tensor:
+        """Decode frames of a video.
+
+        Args:
+            video_id: the video.
+            indices: n frames from 0, in any order; each is decoded once.
+            device: where to decode; the result lies there.
+
+        Returns:
+            RGB (3, n, H, W), uint8.
+
+        Raises:
+            ValueError: there is no such video or frame, or its bytes are damaged.
+        """
+        info = self.info(video_id)
+        wanted = torch.as_tensor(indices, dtype=torch.long).flatten().tolist()
+        wrong = sorted({i for i in wanted if not 0 <= i < info.frames})
+        if wrong:
+            raise ValueError(
+                f"video {video_id} has frames 0 to {info.frames - 1}, asked for"
+                f" {', '.join(map(str, wrong[:20]))}"
+            )
+        size = (3, len(wanted), info.height, info.width)
+        video = torch.empty(size, dtype=torch.uint8, device=device)
+        if not wanted:
+            return video
+        place = self._places[video_id]
+        file = self._shards.open(place.shard)
+        low, high = place.first + min(wanted), place.first + max(wanted) + 1
+        offsets = file["offsets"][low:high].tolist()
+        lengths = file["lengths"][low:high].tolist()
+        columns: dict[tuple[int, int], list[int]] = {}  # bytes -> where they are shown
+        for column, index in enumerate(wanted):
+            row = index + place.first - low
+            columns.setdefault((offsets[row], lengths[row]), []).append(column)
+        jpeg = file["jpeg"]
+        encoded = [
+            torch.from_numpy(jpeg[start : start + length]) for start, length in columns
+        ]
+        pictures = self._decode(encoded, video_id, place.shard, device)
+        for picture, shown_at in zip(pictures, columns.values(), strict=True):
+            for column in shown_at:
+                video[:, column] = picture
+        return video
+
+    def _decode(
+        self, encoded: list[Tensor], video_id: str, shard: str, device: torch.device
+    ) -> list[Tensor]:
+        from torchvision.io import ImageReadMode, decode_jpeg
+
+        try:
+            with warnings.catch_warnings():
+                # torchvision advises another package, which needs ffmpeg's libraries.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                if device.type == "cuda":
+                    return decode_jpeg(encoded, mode=ImageReadMode.RGB, device=device)
+                return [decode_jpeg(data, mode=ImageReadMode.RGB) for data in encoded]
+        except RuntimeError as error:
+            raise ValueError(
+                f"{self.folder / shard}: a frame of video {video_id} cannot be decoded"
+                f" ({error}); {REMEDY}"
+            ) from None

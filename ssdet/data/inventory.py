@@ -1,0 +1,285 @@
+"""The stage `inventory`: every annotated video, found and decoded once.
+
+One row for each annotated video says where it lies and what it holds, or why it cannot
+be used. The stage is also the gate for the labels: they are checked here, with the
+durations of the videos known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from ssdet.config import SPLITS, DataConfig
+from ssdet.data.annotations import (
+    Dataset,
+    add_dataset_arguments,
+    dataset_from_arguments,
+)
+from ssdet.data.parallel import run_each
+from ssdet.data.probed import Probed, ProbedFiles, died, probe_file
+from ssdet.data.video_files import find_videos
+from ssdet.files import write_text
+from ssdet.progress import Progress
+
+REVISION = 1
+STATUSES = ("ok", "missing", "corrupt", "excluded")
+SHOWN = 20  # videos in a message
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class InventoryRow:
+    """One annotated video.
+
+    Attributes:
+        video_id: its name.
+        path: of its file; empty if it is missing.
+        fps: frames / duration_s; this and all numbers are 0 unless the status is ok.
+        frames: how many there are, by decoding.
+        duration_s: from the first frame's start to the last one's end.
+        width: pixels, upright.
+        height: pixels, upright.
+        rotation: degrees clockwise that turn the stored frames upright.
+        codec: its name.
+        sha256: of the file; empty if it is missing or cannot be read.
+        status: ok, missing, corrupt or excluded.
+        reason: why it is not ok, or what is odd about it.
+    """
+
+    video_id: str
+    path: str
+    fps: float
+    frames: int
+    duration_s: float
+    width: int
+    height: int
+    rotation: int
+    codec: str
+    sha256: str
+    status: str
+    reason: str
+
+
+COLUMNS = tuple(field.name for field in fields(InventoryRow))
+WHOLE = ("frames", "width", "height", "rotation")
+NUMBERS = ("fps", "duration_s", *WHOLE)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m ssdet.data.inventory")
+    add_dataset_arguments(parser)
+    parser.add_argument("--videos", type=Path, required=True, help="folder of videos")
+    parser.add_argument("--data", required=True, help="config section, JSON")
+    parser.add_argument("--workers", type=int, default=0, help="processes")
+    parser.add_argument("--out", type=Path, required=True, help="the csv file")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read arguments, probe the videos, write the inventory."""
+    args = arguments().parse_args(argv)
+    cfg = DataConfig.model_validate_json(args.data)
+    dataset = dataset_from_arguments(args)  # bad labels stop the run before probing
+    ids = [record.video_id for record in dataset.records]
+    excluded = set(ids) & set(cfg.exclude)
+    found = find_videos(args.videos, set(ids) - excluded, dataset.name)
+    memory = ProbedFiles(args.out.with_name(args.out.name + ".resume"))
+    probed = probe_all(list(found.values()), memory, args.workers)
+    rows = [
+        _row(video_id, found, probed, video_id in excluded) for video_id in sorted(ids)
+    ]
+    log.info("%s", summary(rows))
+    check_losses(rows, dataset, cfg)
+    durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
+    dataset_from_arguments(args, durations)
+    write_inventory(args.out, rows)
+    memory.remove()
+
+
+def probe_all(
+    paths: list[Path], memory: ProbedFiles, workers: int
+) -> dict[Path, Probed]:
+    """Probe every file that an interrupted run has not probed yet.
+
+    Args:
+        paths: the video files.
+        memory: what an interrupted run has learnt; is added to.
+        workers: processes; 0: none, work in this one.
+    """
+    probed = {path: known for path in paths if (known := memory.get(path)) is not None}
+    left = [path for path in paths if path not in probed]
+    if probed:
+        log.info("%d videos were probed by an interrupted run", len(probed))
+    with Progress(len(paths), "inventory", "video", done=len(probed)) as progress:
+        for path, result in run_each(probe_file, left, workers, died):
+            probed[path] = result
+            memory.add(path, result)
+            progress.advance()
+    return probed
+
+
+def check_losses(rows: list[InventoryRow], dataset: Dataset, cfg: DataConfig) -> None:
+    """See that no more videos are lost than is allowed.
+
+    Raises:
+        ValueError: more are missing or corrupt, or a split has no usable video; the
+            message names the videos and says what to do.
+    """
+    bad = [row for row in rows if row.status in ("missing", "corrupt")]
+    usable = {row.video_id for row in rows if row.status == "ok"}
+    empty = [
+        split
+        for split in SPLITS
+        if not any(record.video_id in usable for record in dataset.of(split))
+    ]
+    allowed = cfg.max_missing_fraction * len(rows) + 1e-9
+    if len(bad) <= allowed and not empty:
+        return
+    lines = [
+        f"{row.video_id}: {row.status}, {row.reason}"
+        + (f" ({row.path})" if row.path else "")
+        for row in bad[:SHOWN]
+    ]
+    if len(bad) > SHOWN:
+        lines.append(f"... and {len(bad) - SHOWN} more")
+    key = f"datasets.{dataset.name}.videos"
+    if len(bad) > allowed:
+        head = (
+            f"{len(bad)} of the {len(rows)} annotated videos of {dataset.name} are"
+            f" missing or corrupt, data.max_missing_fraction"
+            f" ({cfg.max_missing_fraction:g}) allows {int(allowed)}"
+        )
+    else:
+        head = f"{dataset.name} has no usable video of split {' and '.join(empty)}"
+    raise ValueError(
+        "\n  ".join([head + ":", *lines])
+        + f"\nPut the files into the folder that {key} names or correct that key; or"
+        " leave the videos out by listing their ids in data.exclude; or allow the loss"
+        " by raising data.max_missing_fraction. Then run again; what is probed is kept"
+    )
+
+
+def summary(rows: list[InventoryRow]) -> str:
+    """What the inventory holds, in a few readable lines."""
+    counts = Counter(row.status for row in rows)
+    lines = [", ".join(f"{counts[s]} {s}" for s in STATUSES if counts[s])]
+    good = [row for row in rows if row.status == "ok"]
+    if good:
+        hours = sum(row.duration_s for row in good) / 3600
+        lines.append(
+            f"{hours:.3g} h, {sum(row.frames for row in good)} frames,"
+            f" {_span([row.duration_s for row in good])} s each,"
+            f" {_span([row.fps for row in good])} frames/s,"
+            f" short sides {_span([min(row.width, row.height) for row in good])} pixels"
+        )
+        codecs = Counter(row.codec for row in good).most_common()
+        lines.append(", ".join(f"{codec} {count}" for codec, count in codecs))
+        odd = [row for row in good if row.reason]
+        for row in odd[:SHOWN]:
+            lines.append(f"{row.video_id}: {row.reason}")
+        if len(odd) > SHOWN:
+            lines.append(f"... and {len(odd) - SHOWN} more oddities, in the inventory")
+    return "\n  ".join(["inventory:", *lines])
+
+
+def write_inventory(path: str | Path, rows: list[InventoryRow]) -> None:
+    """Write the rows as csv, whole or not at all; numbers of no video stay empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        cells = asdict(row)
+        if row.status != "ok":
+            cells.update(dict.fromkeys(NUMBERS, ""))
+        writer.writerow(cells.values())
+    write_text(path, text.getvalue())
+
+
+def read_inventory(path: str | Path) -> list[InventoryRow]:
+    """Read an inventory; its rows are sorted by video_id.
+
+    Raises:
+        ValueError: the file is absent or is not an inventory; bad rows are listed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no inventory at {path} (--inventory); run `inventory` first")
+    with open(path, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(
+                f"{path} is not an inventory: expected the columns"
+                f" {', '.join(COLUMNS)}, found"
+                f" {', '.join(reader.fieldnames or ['an empty file'])}"
+            )
+        rows, problems = [], []
+        for cells in reader:
+            try:
+                rows.append(_parse(cells))
+            except ValueError as error:
+                problems.append(f"{path}:{reader.line_num}: {error}")
+    ids = [row.video_id for row in rows]
+    if not problems and ids != sorted(set(ids)):
+        problems.append("its rows are not sorted by video_id, or one comes twice")
+    if problems:
+        shown = "\n  ".join(problems[:SHOWN])
+        raise ValueError(
+            f"{path} has {len(problems)} bad rows:\n  {shown}\nRun `inventory` again"
+        )
+    return rows
+
+
+def _parse(cells: Mapping[str, str | None]) -> InventoryRow:
+    values: dict[str, str] = {}
+    for name in COLUMNS:
+        value = cells[name]
+        if value is None or None in cells:
+            raise ValueError(f"expected {len(COLUMNS)} cells")
+        values[name] = value
+    if values["status"] not in STATUSES:
+        raise ValueError(
+            f"status is {values['status']!r}, expected {', '.join(STATUSES)}"
+        )
+    numbers: dict[str, float] = {}
+    for name in NUMBERS:
+        text = values[name]
+        if text == "" and values["status"] != "ok":
+            text = "0"
+        try:
+            numbers[name] = int(text) if name in WHOLE else float(text)
+        except ValueError:
+            raise ValueError(f"{name} should be a number, found {text!r}") from None
+    return InventoryRow(**{**values, **numbers})  # type: ignore[arg-type]
+
+
+def _row(
+    video_id: str, found: Mapping[str, Path], probed: Mapping[Path, Probed], out: bool
+) -> InventoryRow:
+    empty = InventoryRow(video_id, "", 0, 0, 0, 0, 0, 0, "", "", "", "")
+    if out:
+        return replace(empty, status="excluded", reason="listed in data.exclude")
+    path = found.get(video_id)
+    if path is None:
+        return replace(empty, status="missing", reason="no video file of this name")
+    result = probed[path]
+    return replace(empty, path=str(path), **asdict(result))
+
+
+def _span(values: list[float] | list[int]) -> str:
+    low, high = f"{min(values):.4g}", f"{max(values):.4g}"
+    return low if low == high else f"{low} to {high}"
+
+
+if __name__ == "__main__":
+    from ssdet.stage import run  # here: workers import this module, but need no torch
+
+    run(main)

@@ -1,0 +1,1 @@
+"""Predictions, the protocols that judge them, and their ensembles."""

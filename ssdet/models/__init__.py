@@ -1,0 +1,69 @@
+"""Networks: built here from config sections, defined in one file each."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ssdet.config import CoarseFineConfig, ModelConfig
+from ssdet.models.coarse_fine import CoarseFine
+from ssdet.models.detector import X3DDetector
+from ssdet.models.frame_head import Mode
+from ssdet.models.initial import initialise
+
+__all__ = [
+    "CoarseFine",
+    "X3DDetector",
+    "build_coarse_fine",
+    "build_detector",
+    "count_parameters",
+]
+
+
+def build_detector(model: ModelConfig, classes: int, mode: Mode = "loc") -> X3DDetector:
+    """Build the single-stream detector with fresh weights.
+
+    Args:
+        model: the config section.
+        classes: K.
+        mode: `loc` for logits of each frame, `class` for logits of the clip.
+    """
+    detector = X3DDetector(
+        depth_factor=model.depth_factor,
+        width_factor=model.width_factor,
+        head_width=model.head_width,
+        classes=classes,
+        dropout=model.dropout,
+        mode=mode,
+    )
+    initialise(detector)
+    return detector
+
+
+def build_coarse_fine(
+    model: ModelConfig, coarse_fine: CoarseFineConfig, classes: int
+) -> CoarseFine:
+    """Build the Coarse-Fine network with fresh weights.
+
+    Args:
+        model: the config section of trunk and fine stream.
+        coarse_fine: the config section of its training.
+        classes: N.
+    """
+    network = CoarseFine(
+        depth_factor=model.depth_factor,
+        width_factor=model.width_factor,
+        head_width=model.head_width,
+        classes=classes,
+        dropout=model.dropout,
+        fine_frames=coarse_fine.fine_frames,
+        compat=coarse_fine.compat,
+        unpool=coarse_fine.unpool,
+        film_init=coarse_fine.film_init,
+    )
+    initialise(network)
+    return network
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers of `model` are trained."""
+    return sum(parameter.numel() for parameter in model.parameters())

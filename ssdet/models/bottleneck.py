@@ -1,0 +1,77 @@
+"""The residual block of X3D.
+
+Source: Feichtenhofer, CVPR 2020 (arXiv:2004.04730), section 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssdet.kernels.depthwise import depthwise_conv3d
+from ssdet.models.squeeze_excite import SqueezeExcite
+from ssdet.models.sub_batch_norm import SubBatchNorm3d
+
+
+class DepthwiseConv3d(nn.Module):
+    """A 3x3x3 convolution of each channel by itself; padding 1, no bias."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        """Build; `stride` is the spatial one, 1 or 2."""
+        super().__init__()
+        self.stride = stride
+        self.weight = nn.Parameter(torch.empty(channels, 1, 3, 3, 3))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as nn.Conv3d does
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, C, T, ceil(H / stride), ceil(W / stride))."""
+        return depthwise_conv3d(x, self.weight, self.stride)
+
+    def extra_repr(self) -> str:
+        """What printing the module shows."""
+        return f"{self.weight.shape[0]}, stride={self.stride}"
+
+
+class Bottleneck(nn.Module):
+    """Widen, convolve each channel, gate, narrow, add to the shortcut."""
+
+    def __init__(
+        self, channels: int, inner: int, out: int, stride: int, gated: bool
+    ) -> None:
+        """Build.
+
+        Args:
+            channels: of the input.
+            inner: channels of the depthwise convolution.
+            out: channels of the output.
+            stride: spatial stride, 1 or 2.
+            gated: whether the block has squeeze-excitation.
+        """
+        super().__init__()
+        self.expand = nn.Conv3d(channels, inner, 1, bias=False)
+        self.expand_norm = SubBatchNorm3d(inner)
+        self.depthwise = DepthwiseConv3d(inner, stride)
+        self.depthwise_norm = SubBatchNorm3d(inner)
+        self.squeeze_excite = SqueezeExcite(inner) if gated else None
+        self.project = nn.Conv3d(inner, out, 1, bias=False)
+        self.project_norm = SubBatchNorm3d(out)
+        self.shortcut: nn.Conv3d | None = None
+        self.shortcut_norm: SubBatchNorm3d | None = None
+        if stride != 1 or channels != out:
+            steps = (1, stride, stride)
+            self.shortcut = nn.Conv3d(channels, out, 1, steps, bias=False)
+            self.shortcut_norm = SubBatchNorm3d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, out, T, ceil(H / stride), ceil(W / stride))."""
+        inner = F.relu(self.expand_norm(self.expand(x)), inplace=True)
+        inner = self.depthwise_norm(self.depthwise(inner))
+        if self.squeeze_excite is not None:
+            inner = self.squeeze_excite(inner)
+        out = self.project_norm(self.project(F.silu(inner)))
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            x = self.shortcut_norm(self.shortcut(x))
+        return F.relu(x + out, inplace=True)

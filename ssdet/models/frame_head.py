@@ -1,0 +1,53 @@
+"""The classifier: for each frame, or for the clip as a whole.
+
+Source: Feichtenhofer, CVPR 2020 (X3D); per frame as in Kahatapitiya and Ryoo,
+CVPR 2021 (arXiv:2103.01302), section 3.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Mode = Literal["loc", "class"]
+
+
+class FrameHead(nn.Module):
+    """Pool, widen, drop, classify.
+
+    In mode `loc` space is pooled and every frame has logits; in mode `class` time is
+    pooled too. Both modes share their weights.
+    """
+
+    def __init__(
+        self, channels: int, width: int, classes: int, dropout: float, mode: Mode
+    ) -> None:
+        """Build.
+
+        Args:
+            channels: C of the input.
+            width: channels between the two layers.
+            classes: K.
+            dropout: probability, of single elements.
+            mode: `loc` or `class`.
+
+        Raises:
+            ValueError: another mode.
+        """
+        super().__init__()
+        if mode not in ("loc", "class"):
+            raise ValueError(f"mode must be 'loc' or 'class', got {mode!r}")
+        self.mode: Mode = mode
+        self.fc1 = nn.Conv3d(channels, width, 1, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.fc2 = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> logits (B, K, T), or (B, K, 1) in mode `class`."""
+        axes = (3, 4) if self.mode == "loc" else (2, 3, 4)
+        x = x.mean(axes, keepdim=True)  # (B, C, T or 1, 1, 1)
+        x = self.dropout(F.relu(self.fc1(x)))
+        logits: Tensor = self.fc2(x.flatten(2).transpose(1, 2))
+        return logits.transpose(1, 2)  # (B, K, T or 1)

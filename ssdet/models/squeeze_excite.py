@@ -1,0 +1,36 @@
+"""Squeeze-excitation: weigh channels by what the whole clip shows.
+
+Source: Hu et al., CVPR 2018; widths as in Feichtenhofer, CVPR 2020 (X3D).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def round_width(width: float) -> int:
+    """Round to a multiple of 8, at least 8 and never below 90 % of `width`."""
+    rounded = max(8, int(width + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * width else rounded
+
+
+class SqueezeExcite(nn.Module):
+    """Multiply channels by a gate computed from their mean over time and space.
+
+    The mean takes in the whole clip, so the output of a frame depends on the length
+    of the clip it is in.
+    """
+
+    def __init__(self, channels: int) -> None:
+        """Build the gate of `channels` channels, a sixteenth as wide inside."""
+        super().__init__()
+        width = round_width(channels / 16)
+        self.reduce = nn.Conv3d(channels, width, 1)
+        self.expand = nn.Conv3d(width, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh the channels of (B, C, T, H, W)."""
+        gate = x.mean((2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
+        gate = self.expand(F.relu(self.reduce(gate))).sigmoid()
+        return x * gate

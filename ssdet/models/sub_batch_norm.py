@@ -1,0 +1,183 @@
+"""Batch normalisation over groups of clips, however many clips a GPU holds.
+
+Source: Kahatapitiya et al., AAAI 2023 (arXiv:2111.13675), released code ("sub-BN").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPS = 1e-5
+MOMENTUM = 0.1  # weight of the newest batch in the running statistics
+
+
+class SubBatchNorm3d(nn.Module):
+    """Batch normalisation whose training batch is dealt into `splits` groups.
+
+    Clip i belongs to group i mod `splits`; every group is normalised by its own
+    statistics. Weight and bias are shared. In evaluation the running statistics of all
+    groups together are used: `eval()` gathers them, so they are never stale there. With
+    one split this is `nn.BatchNorm3d` (without its batch counter).
+
+    State: weight, bias, running_mean, running_var (C,); with several splits also
+    split_mean and split_var (splits * C, split-major). A state without the latter
+    loads into any number of splits: each gets a copy of the running statistics.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    split_mean: Tensor | None
+    split_var: Tensor | None
+
+    def __init__(self, channels: int, splits: int = 1) -> None:
+        """Build with weight 1, bias 0, mean 0, variance 1.
+
+        Args:
+            channels: C.
+            splits: groups of the training batch, at least 1.
+        """
+        super().__init__()
+        self.channels = channels
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("split_mean", None)
+        self.register_buffer("split_var", None)
+        self.splits = 1
+        self.set_splits(splits)
+
+    def set_splits(self, splits: int) -> None:
+        """Change the number of groups; each starts from the gathered statistics.
+
+        Raises:
+            ValueError: `splits` is below 1.
+        """
+        if splits < 1:
+            raise ValueError(f"splits must be at least 1, got {splits}")
+        self.aggregate()
+        self.splits = splits
+        several = splits > 1
+        self.split_mean = self.running_mean.repeat(splits) if several else None
+        self.split_var = self.running_var.repeat(splits) if several else None
+
+    @torch.no_grad()
+    def aggregate(self) -> None:
+        """Gather the groups' running statistics into the ones of evaluation."""
+        if self.split_mean is None or self.split_var is None:
+            return
+        means = self.split_mean.view(self.splits, self.channels)
+        variances = self.split_var.view(self.splits, self.channels)
+        mean = means.mean(0)
+        self.running_mean.copy_(mean)
+        self.running_var.copy_(variances.mean(0) + (means - mean).square().mean(0))
+
+    def train(self, mode: bool = True) -> SubBatchNorm3d:
+        """Switch modes; leaving training gathers the statistics."""
+        if self.training and not mode:
+            self.aggregate()
+        super().train(mode)
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, T, H, W).
+
+        Raises:
+            ValueError: training, and B is not a multiple of `splits`.
+        """
+        if self.split_mean is None or self.split_var is None or not self.training:
+            return F.batch_norm(
+                x,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                self.training,
+                MOMENTUM,
+                EPS,
+            )
+        if x.shape[0] % self.splits:
+            raise ValueError(
+                f"a batch of {x.shape[0]} clips cannot be dealt into {self.splits}"
+                " groups for batch normalisation; make the batch on each GPU a"
+                " multiple of bn_group"
+            )
+        if x.is_contiguous():
+            return self._as_channels(x, self.split_mean, self.split_var)
+        return self._one_by_one(x, self.split_mean, self.split_var)
+
+    def _as_channels(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Groups as further channels: in this memory layout nothing is copied."""
+        grouped = x.view(-1, self.splits * self.channels, *x.shape[2:])
+        weight, bias = self.weight.repeat(self.splits), self.bias.repeat(self.splits)
+        out = F.batch_norm(grouped, mean, variance, weight, bias, True, MOMENTUM, EPS)
+        return out.view_as(x)
+
+    def _one_by_one(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Each group on its own, then dealt back in channels_last_3d order."""
+        rows = [
+            F.batch_norm(
+                x[split :: self.splits],
+                mean.view(self.splits, -1)[split],
+                variance.view(self.splits, -1)[split],
+                self.weight,
+                self.bias,
+                True,
+                MOMENTUM,
+                EPS,
+            ).permute(0, 2, 3, 4, 1)
+            for split in range(self.splits)
+        ]
+        together = torch.stack(rows, 1).flatten(0, 1)  # (B, T, H, W, C)
+        return together.permute(0, 4, 1, 2, 3)
+
+    def extra_repr(self) -> str:
+        """What printing the module shows."""
+        return f"{self.channels}, splits={self.splits}"
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        if self.splits > 1:
+            for name in ("mean", "var"):
+                running, split = f"{prefix}running_{name}", f"{prefix}split_{name}"
+                if split not in state_dict and running in state_dict:
+                    state_dict[split] = state_dict[running].repeat(self.splits)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def set_splits(model: nn.Module, splits: int) -> None:
+    """Set the number of groups of every normalisation in `model`."""
+    for module in _norms(model):
+        module.set_splits(splits)
+
+
+def aggregate_all(model: nn.Module) -> None:
+    """Gather the statistics of every normalisation in `model`."""
+    for module in _norms(model):
+        module.aggregate()
+
+
+def split_free_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state of `model` as if it had one split; what checkpoints hold.
+
+    Returns:
+        Names and tensors, with gathered running statistics and without those of the
+        groups. It loads (strictly) into a model with any number of splits.
+    """
+    aggregate_all(model)
+    return {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if name.rpartition(".")[2] not in ("split_mean", "split_var")
+    }
+
+
+def _norms(model: nn.Module) -> list[SubBatchNorm3d]:
+    return [m for m in model.modules() if isinstance(m, SubBatchNorm3d)]

@@ -1,0 +1,130 @@
+"""X3D, the backbone of every model here. Time is never strided nor pooled.
+
+Source: Feichtenhofer, CVPR 2020 (arXiv:2004.04730), table 1 and section 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssdet.models.bottleneck import Bottleneck
+from ssdet.models.squeeze_excite import round_width
+from ssdet.models.sub_batch_norm import SubBatchNorm3d
+
+# Published sizes: depth factor and width factor. S and M differ only in their clips.
+PRESETS: dict[str, tuple[float, float]] = {
+    "x3d_s": (2.2, 2.0),
+    "x3d_m": (2.2, 2.0),
+    "x3d_l": (5.0, 2.0),
+    "x3d_xl": (5.0, 2.9),
+}
+BASE_DEPTHS = (1, 2, 5, 3)
+BASE_WIDTHS = (12, 24, 48, 96)
+EXPANSION = 2.25
+FEATURES = ("layer1", "layer2", "layer3", "layer4", "conv5")
+
+
+class Stem(nn.Module):
+    """A spatial convolution, then one in time of each channel, norm and ReLU."""
+
+    def __init__(self, width: int) -> None:
+        """Build; `width` is the number of output channels."""
+        super().__init__()
+        self.spatial = nn.Conv3d(3, width, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False)
+        self.temporal = nn.Conv3d(
+            width, width, (5, 1, 1), 1, (2, 0, 0), groups=width, bias=False
+        )
+        self.norm = SubBatchNorm3d(width)
+
+    def forward(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, width, T, ceil(H / 2), ceil(W / 2))."""
+        return F.relu(self.norm(self.temporal(self.spatial(video))), inplace=True)
+
+
+class X3D(nn.Module):
+    """Stem, four stages and conv5.
+
+    Attributes:
+        depths: blocks in each stage.
+        widths: channels after each stage; the stem has those of the first.
+        conv5_width: channels after conv5.
+    """
+
+    def __init__(self, depth_factor: float, width_factor: float) -> None:
+        """Build the network of two factors; see `PRESETS`."""
+        super().__init__()
+        self.depths = tuple(math.ceil(depth_factor * base) for base in BASE_DEPTHS)
+        self.widths = tuple(round_width(width_factor * base) for base in BASE_WIDTHS)
+        self.conv5_width = inner_width(self.widths[-1])
+        inputs = (self.widths[0], *self.widths)
+        self.stem = Stem(self.widths[0])
+        self.stages = nn.ModuleList(
+            _stage(inputs[i], self.widths[i], self.depths[i]) for i in range(4)
+        )
+        self.conv5 = nn.Conv3d(self.widths[-1], self.conv5_width, 1, bias=False)
+        self.norm5 = SubBatchNorm3d(self.conv5_width)
+
+    @property
+    def stem_and_stages(self) -> list[nn.Module]:
+        """Stem and stages in order, for a caller that does something in between.
+
+        The last one's output goes to `finish`.
+        """
+        return [self.stem, *self.stages]
+
+    @property
+    def feature_channels(self) -> dict[str, int]:
+        """Channels of each feature map, by its name in `FEATURES`."""
+        return dict(zip(FEATURES, (*self.widths, self.conv5_width), strict=True))
+
+    def finish(self, x: Tensor) -> Tensor:
+        """conv5, norm and ReLU on the output of the last stage."""
+        return F.relu(self.norm5(self.conv5(x)), inplace=True)
+
+    def feature_maps(self, video: Tensor) -> dict[str, Tensor]:
+        """Every map of `FEATURES`, in order.
+
+        Args:
+            video: (B, 3, T, H, W).
+
+        Returns:
+            Maps (B, C, T, H', W'): the sides are halved, rounded up, by the stem and by
+            each stage.
+        """
+        x = self.stem(video)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return dict(zip(FEATURES, (*maps, self.finish(x)), strict=True))
+
+    def forward(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) -> (B, conv5_width, T, H', W')."""
+        x = video
+        for part in self.stem_and_stages:
+            x = part(x)
+        return self.finish(x)
+
+
+def inner_width(out: int) -> int:
+    """Channels inside a block that gives `out` channels."""
+    return int(EXPANSION * out)
+
+
+def _stage(channels: int, out: int, depth: int) -> nn.Sequential:
+    """Blocks of one stage: the first one strides, every other one is gated."""
+    return nn.Sequential(
+        *(
+            Bottleneck(
+                out if block else channels,
+                inner_width(out),
+                out,
+                stride=1 if block else 2,
+                gated=block % 2 == 0,
+            )
+            for block in range(depth)
+        )
+    )

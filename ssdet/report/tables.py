@@ -1,0 +1,141 @@
+"""The stage `tables`: one row for each result, as csv and as Markdown.
+
+Every number stands under the name of its protocol, in percent; numbers of different
+protocols must not be compared with each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ssdet.files import write_text
+
+REVISION = 1
+COLUMNS = {
+    "dataset": "data set",
+    "name": "result",
+    "members": "members",
+    "dense_map_percent": "dense mAP",
+    "map_25_percent": "mAP-25",
+    "map_25_weighted_percent": "wAP-25",
+    "chance_percent": "chance (dense)",
+    "times_chance": "dense / chance",
+    "videos_evaluated": "videos",
+    "videos_expected": "of",
+}
+NUMBERS = tuple(COLUMNS)[3:]
+NOTE = """\
+Numbers in percent. *dense mAP*: every frame, plain mean over classes. *mAP-25* and
+*wAP-25*: the 25 official instants of each video, plain mean and mean weighted by each
+class's positives. *chance*: dense mAP expected of random scores. The protocols differ:
+compare numbers only within a column.
+"""
+
+log = logging.getLogger(__name__)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m ssdet.report.tables")
+    parser.add_argument(
+        "--results", type=Path, nargs="+", required=True, help="JSON files"
+    )
+    parser.add_argument("--out-csv", type=Path, required=True)
+    parser.add_argument("--out-md", type=Path, required=True)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read arguments, write both tables."""
+    args = arguments().parse_args(argv)
+    rows = [row(read_result(path)) for path in args.results]
+    write_text(args.out_csv, as_csv(rows))
+    write_text(args.out_md, as_markdown(rows))
+    log.info("%d results in %s and %s", len(rows), args.out_csv, args.out_md)
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a result of the stage `ensemble`.
+
+    Raises:
+        ValueError: the file is absent or is not a result.
+    """
+    if not path.is_file():
+        raise ValueError(f"no result at {path}; run ensemble first")
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        row(result)
+    except (ValueError, KeyError, TypeError) as error:
+        what = f"no key {error}" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"{path} is not a result of ensemble ({what}); run ensemble again"
+        ) from None
+    return dict(result)
+
+
+def row(result: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """The table's row of a result; percentages are not rounded."""
+    metrics, videos = result["metrics"], result["videos"]
+    chance = metrics["chance"]["dense_map"]
+    return {
+        "dataset": result["dataset"],
+        "name": result["name"],
+        "members": " + ".join(member["model"] for member in result["members"]),
+        "dense_map_percent": 100 * metrics["dense_map"],
+        "map_25_percent": 100 * metrics["map_25"],
+        "map_25_weighted_percent": 100 * metrics["map_25_weighted"],
+        "chance_percent": 100 * chance,
+        "times_chance": metrics["dense_map"] / chance,
+        "videos_evaluated": videos["evaluated"],
+        "videos_expected": videos["expected"],
+    }
+
+
+def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows as csv, in full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_markdown(rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows as a Markdown table that is also readable as it is."""
+    cells = [list(COLUMNS.values())]
+    cells += [[_shown(values[name]) for name in COLUMNS] for values in rows]
+    widths = [max(len(line[c]) for line in cells) for c in range(len(COLUMNS))]
+    right = [name in NUMBERS for name in COLUMNS]
+    lines = [_line(line, widths, right) for line in cells]
+    rule = [
+        "-" * (width - 1) + (":" if number else "-")
+        for width, number in zip(widths, right, strict=True)
+    ]
+    lines.insert(1, _line(rule, widths, right))
+    return "\n".join(lines) + "\n\n" + NOTE
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = [
+        cell.rjust(width) if number else cell.ljust(width)
+        for cell, width, number in zip(cells, widths, right, strict=True)
+    ]
+    return "| " + " | ".join(padded) + " |"
+
+
+def _shown(value: object) -> str:
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    from ssdet.stage import run
+
+    run(main)

@@ -1,0 +1,1 @@
+"""Training stages, the loop they share, and how trained networks are run."""

@@ -1,0 +1,64 @@
+"""Trained detectors, rebuilt from their checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssdet.config import CoarseFineConfig, ModelConfig
+from ssdet.models import CoarseFine, X3DDetector, build_coarse_fine, build_detector
+from ssdet.stage import StageError
+from ssdet.train.checkpoint import load_checkpoint
+
+
+def load_detector(
+    path: Path,
+    classes: Sequence[str],
+    sections: Mapping[str, str],
+    device: torch.device,
+) -> tuple[X3DDetector | CoarseFine, dict[str, Any]]:
+    """Rebuild the network of a checkpoint, in evaluation mode.
+
+    Args:
+        path: checkpoint of the stage fine or coarse_fine.
+        classes: the data set's, which must be the checkpoint's.
+        sections: config sections (JSON) by name that must be those it was trained
+            with, since the network sees its video through them.
+        device: where to put it.
+
+    Returns:
+        The network and the checkpoint.
+
+    Raises:
+        StageError: the checkpoint is of another stage, class list or configuration.
+    """
+    checkpoint = load_checkpoint(path)
+    stage, config = checkpoint["stage"], checkpoint["config"]
+    if stage not in ("fine", "coarse_fine"):
+        raise StageError(f"{path} is a checkpoint of {stage}, which has no detector")
+    if checkpoint["classes"] != list(classes):
+        raise StageError(
+            f"{path} has {len(checkpoint['classes'])} classes"
+            f" ({', '.join(checkpoint['classes'][:3])}, …), the data set has"
+            f" {len(classes)} ({', '.join(classes[:3])}, …); train it on this data set"
+        )
+    for name, text in sections.items():
+        if json.loads(text) != config[name]:
+            raise StageError(
+                f"{path} was trained with {name} = {json.dumps(config[name])}, the"
+                f" configuration has {text}; train it again"
+            )
+    model_config = ModelConfig.model_validate(config["model"])
+    model: X3DDetector | CoarseFine
+    if stage == "fine":
+        model = build_detector(model_config, len(classes))
+    else:
+        fusion = CoarseFineConfig.model_validate(config["coarse_fine"])
+        model = build_coarse_fine(model_config, fusion, len(classes))
+    model.load_state_dict(checkpoint["weights"], strict=False)
+    model.to(device, memory_format=torch.channels_last_3d)
+    return model.eval(), checkpoint

@@ -1,0 +1,222 @@
+"""Pretrain a detector on a classification set, with volume augmentation.
+
+Source: Kahatapitiya et al., AAAI 2023 (arXiv:2111.13675), section 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ssdet.augment import policy
+from ssdet.augment.loss import augmented_loss
+from ssdet.augment.spatial import normalise, test_crop
+from ssdet.config import (
+    AugmentConfig,
+    DatasetRecipe,
+    ModelConfig,
+    PretrainConfig,
+    SpatialConfig,
+)
+from ssdet.data.annotations import VideoRecord
+from ssdet.data.clip_sampling import train_window, validation_windows
+from ssdet.data.clips import Clips, Item, StepSampler, load_batches
+from ssdet.models import build_detector
+from ssdet.models.sub_batch_norm import set_splits, split_free_state
+from ssdet.provenance import now
+from ssdet.randomness import generator
+from ssdet.stage import run
+from ssdet.train import distributed, loop, setup
+from ssdet.train.checkpoint import Rolling, load_initial
+from ssdet.train.detection_clips import crop_clip
+from ssdet.train.execution import autocast, channels_last
+from ssdet.train.optimizer import build_optimizer
+from ssdet.train.schedule import rate_at
+from ssdet.train.weights import start_from
+
+REVISION = 1
+SECTIONS = ("dataset", "frames", "model", "spatial", "pretrain", "augment")
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m ssdet.train.pretrain")
+    setup.add_training_arguments(parser)
+    setup.add_sections(parser, SECTIONS)
+    parser.add_argument("--pretext", choices=policy.PRETEXTS, required=True)
+    parser.add_argument("--init", default="", help="weights to start from, or nothing")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read arguments, train, write one checkpoint."""
+    args = arguments().parse_args(argv)
+    started = now()
+    cfg = PretrainConfig.model_validate_json(args.pretrain)
+    parents = {"inventory": args.inventory, "labels": args.training}
+    if args.init:
+        parents["init"] = Path(args.init)
+    job = setup.job_of(args, REVISION, SECTIONS, parents, pretext=args.pretext)
+    with distributed.session(args.device) as world:
+        videos = setup.open_videos(args)
+        pretext = Pretext(
+            videos=videos,
+            pretext=args.pretext,
+            cfg=cfg,
+            augment=AugmentConfig.model_validate_json(args.augment),
+            spatial=SpatialConfig.model_validate_json(args.spatial),
+            recipe=DatasetRecipe.model_validate_json(args.dataset),
+            keys=(args.seed, "pretrain", args.pretext, world.rank),
+            device=world.device,
+        )
+        torch.manual_seed(args.seed)
+        model = build_detector(
+            ModelConfig.model_validate_json(args.model), pretext.outputs
+        )
+        if args.init:
+            start_from(model, load_initial(args.init), ("head.fc2.",), args.init)
+        set_splits(model, setup.splits(cfg, world))
+        model.to(world.device, memory_format=torch.channels_last_3d)
+        optimizer = build_optimizer(model, cfg)
+        parts = {"model": model, "optimizer": optimizer}
+        rolling = Rolling(args.out, job, parts, world.rank)
+        first = rolling.restore()
+        records = videos.of("training")
+        keys = (args.seed, "pretrain")  # of every pretext: all see the same clips
+        sampler = StepSampler(
+            len(records),
+            cfg.batch_size,
+            first,
+            cfg.steps,
+            keys,
+            rank=world.rank,
+            world=world.size,
+        )
+        clips = Clips(partial(pretext.clip, records), keys)
+        loop.train(
+            name="pretrain",
+            seed=args.seed,
+            model=model,
+            optimizer=optimizer,
+            rate=partial(rate_at, cfg, steps=cfg.steps, steps_per_unit=1),
+            batches=load_batches(clips, sampler, args.workers, world.device),
+            loss_of=partial(pretext.loss, world.wrap(model)),
+            first=first,
+            steps=cfg.steps,
+            rolling=rolling,
+            world=world,
+            checkpoint_seconds=args.checkpoint_seconds,
+            validate=partial(pretext.clean_accuracy, model),
+            validate_every=cfg.validate_every,
+        )
+        setup.finish(
+            args,
+            rolling,
+            "pretrain",
+            job,
+            parents,
+            split_free_state(model),
+            pretext.names,
+            started,
+            world,
+        )
+
+
+@dataclass(frozen=True)
+class Pretext:
+    """The task of the pretraining: clips with one label each, augmented and scored."""
+
+    videos: setup.Videos
+    pretext: str
+    cfg: PretrainConfig
+    augment: AugmentConfig
+    spatial: SpatialConfig
+    recipe: DatasetRecipe
+    keys: tuple[int | str, ...]
+    device: torch.device
+
+    @property
+    def outputs(self) -> int:
+        """Classes of the detector: those of the data set, and background if used."""
+        return policy.number_of_outputs(
+            len(self.videos.dataset.classes), self.augment
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        classes = self.videos.dataset.classes
+        return ("background",) * (self.outputs - len(classes)) + classes
+
+    def clip(
+        self, records: Sequence[VideoRecord], number: int, source: torch.Generator
+    ) -> Item:
+        """Draw a clip: video (3, T, crop, crop) uint8, and its class from 0."""
+        record = records[number]
+        total = self.videos.store.info(record.video_id).frames
+        frames = train_window(total, self.cfg.frames, self.cfg.stride, source)
+        return {
+            "video": crop_clip(
+                self.videos, record.video_id, frames, self.spatial, source
+            ),
+            "class": torch.tensor(self._class(record)),
+        }
+
+    def loss(self, network: nn.Module, batch: Item, step: int) -> Tensor:
+        """Augment the batch; cross-entropy of every frame with its soft labels."""
+        video = normalise(batch["video"], self.recipe.mean, self.recipe.std)
+        draws = policy.draw(
+            self.pretext, *_sizes(video), self.augment, generator(*self.keys, step)
+        )
+        video, labels = policy.apply(video, batch["class"], draws, self.augment)
+        with autocast(self.device):
+            logits = network(channels_last(video))  # (B, K, T)
+        return augmented_loss(logits.float(), labels, self.augment.normalisation)
+
+    def clean_accuracy(self, model: nn.Module) -> dict[str, float]:
+        """Share of clips classified rightly, from frames that nothing was done to.
+
+        Three crops in time for each video of the testing split, each judged alone by
+        its logits' mean over time, background left out.
+        """
+        right = total = 0
+        background = self.outputs - len(self.videos.dataset.classes)
+        for record in self.videos.of("testing"):
+            frames = self.videos.store.info(record.video_id).frames
+            windows = validation_windows(frames, self.cfg.frames, self.cfg.stride)
+            clips = torch.stack(
+                [
+                    test_crop(
+                        self.videos.store.read(record.video_id, window, self.device),
+                        self.spatial.crop,
+                    )
+                    for window in windows
+                ]
+            )
+            video = normalise(
+                clips.to(self.device), self.recipe.mean, self.recipe.std
+            )
+            with torch.inference_mode(), autocast(self.device):
+                logits = model(channels_last(video)).float().mean(2)  # (B, K)
+            found = logits[:, background:].argmax(1)
+            right += int((found == self._class(record)).sum())
+            total += len(windows)
+        return {"clean_accuracy": right / total}
+
+    def _class(self, record: VideoRecord) -> int:
+        return self.videos.dataset.class_index[record.segments[0].label]
+
+
+def _sizes(video: Tensor) -> tuple[int, int, int, int]:
+    batch, _, frames, height, width = video.shape
+    return batch, frames, height, width
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,120 @@
+"""Run a detector over whole videos: one centre view, one pass, batch of one.
+
+Source: spec of SSDet, section 4 (test), and of Coarse-Fine, sections 1 and 3.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssdet.augment.spatial import normalise, test_crop
+from ssdet.config import SpatialConfig
+from ssdet.data.annotations import VideoRecord
+from ssdet.data.feature_store import FeatureStore
+from ssdet.data.frame_store import FrameStore
+from ssdet.data.sampling import Timeline
+from ssdet.models import CoarseFine, X3DDetector
+from ssdet.models.x3d import FEATURES
+from ssdet.stage import StageError
+from ssdet.train.execution import autocast, channels_last
+
+
+@dataclass(frozen=True)
+class View:
+    """How the frames of a whole video reach a network."""
+
+    store: FrameStore
+    spatial: SpatialConfig
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    device: torch.device
+
+    def read(self, video_id: str, timeline: Timeline, samples: int) -> Tensor:
+        """The first `samples` sampled frames: (1, 3, samples, crop, crop), float."""
+        frames = [timeline.frame_of_sample(i) for i in range(samples)]
+        video = self.store.read(video_id, frames, self.device)
+        video = test_crop(video, self.spatial.crop)[None]
+        return normalise(video.to(self.device), self.mean, self.std)
+
+
+def predict_fine(
+    model: X3DDetector,
+    view: View,
+    record: VideoRecord,
+    timeline: Timeline,
+    alignment: str = "corners",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a single-stream detector.
+
+    Args:
+        model: the detector, in evaluation mode.
+        view: how it sees the video.
+        record: the video.
+        timeline: its clock.
+        alignment: `corners`, the samples lie evenly from the first frame to the last
+            (the published evaluation); `time`, each lies at its own time.
+
+    Returns:
+        Logits (T, K), one row for each sampled frame, and their times (T,) in seconds.
+    """
+    video = view.read(record.video_id, timeline, timeline.samples)
+    with torch.inference_mode(), autocast(view.device):
+        logits = model(channels_last(video))  # (1, K, T)
+    if alignment == "time":
+        return _rows(logits), timeline.sample_times(timeline.samples)
+    return _rows(logits), timeline.corner_times(timeline.samples)
+
+
+def predict_coarse_fine(
+    model: CoarseFine,
+    view: View,
+    features: FeatureStore,
+    compat: str,
+    record: VideoRecord,
+    timeline: Timeline,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a two-stream detector with all feature rows of the video.
+
+    Returns:
+        Logits (4 ceil(T / 4), K) and their times in seconds.
+
+    Raises:
+        StageError: the video has another number of feature rows than sampled frames.
+    """
+    samples = timeline.rows
+    rows = features.info(record.video_id).length
+    if rows != samples:
+        raise StageError(
+            f"{record.video_id} has {rows} feature rows, its frames give {samples};"
+            " extract the features again"
+        )
+    video = view.read(record.video_id, timeline, samples)
+    fine = features.read(record.video_id, 0, samples, FEATURES)
+    fine = {key: value[None].to(view.device).float() for key, value in fine.items()}
+    mask = torch.ones(1, samples, device=view.device)
+    start = torch.zeros(1, device=view.device)
+    with torch.inference_mode(), autocast(view.device):
+        logits = model(channels_last(video), fine, mask, start)  # (1, K, 4 L)
+    return _rows(logits), coarse_fine_times(timeline, logits.shape[2], compat)
+
+
+def coarse_fine_times(timeline: Timeline, outputs: int, compat: str) -> np.ndarray:
+    """Times (outputs,) of a two-stream detector's logits.
+
+    Fixed: they span the clip, from its first sampled frame to its last. Reference: they
+    are cells of equal length, read at their centres (index-based resize without aligned
+    corners).
+    """
+    samples = timeline.rows
+    if compat == "reference":
+        cell = samples * timeline.stride / outputs
+        return ((np.arange(outputs) + 0.5) * cell - 0.5) / timeline.fps
+    return np.linspace(0.0, timeline.seconds_of_sample(samples - 1), outputs)
+
+
+def _rows(logits: Tensor) -> np.ndarray:
+    return logits[0].float().T.contiguous().cpu().numpy()

@@ -1,0 +1,105 @@
+"""Sampling of frames by time, and JPEG."""
+
+import io
+
+import numpy as np
+import pytest
+
+from ssdet.data.pack import Failed, PackJob, Sampler, encode_jpeg, pack_video
+from ssdet.files import sha256
+
+
+def sampled(ends_s, fps):
+    """Which source frame each output frame shows, of frames that end at these times."""
+    sampler, shown = Sampler(fps), []
+    for source, end_s in enumerate(ends_s):
+        shown += [source] * sampler.copies(end_s)
+    excess = sampler.excess(ends_s[-1])
+    return (
+        shown[: len(shown) - excess] if excess >= 0 else [*shown, *[source] * -excess]
+    )
+
+
+@pytest.mark.parametrize(
+    ("ends_s", "fps", "expected"),
+    [
+        ([0.1, 0.2, 0.3, 0.4], 10, [0, 1, 2, 3]),
+        # Half the rate: shown at 0.1 and 0.3 s, where frames 1 and 3 have just begun.
+        ([0.1, 0.2, 0.3, 0.4], 5, [1, 3]),
+        ([0.1, 0.2, 0.3, 0.4], 20, [0, 0, 1, 1, 2, 2, 3, 3]),
+        # Shown at 0.05, 0.15, ... 0.65: the second frame lasts from 0.1 to 0.5.
+        ([0.1, 0.5, 0.6, 0.7], 10, [0, 1, 1, 1, 1, 2, 3]),
+        ([0.001], 10, [0]),  # at least one
+        ([0.1, 0.34], 10, [0, 1, 1]),  # round(3.4) = 3
+        ([0.1, 0.35], 10, [0, 1, 1, 1]),  # round(3.5) = 4: the last one is held
+        ([0.1, 0.2, 0.2, 0.3], 10, [0, 1, 3]),  # a frame shown for no time
+    ],
+)
+def test_output_frame_shows_what_the_video_shows_in_its_middle(ends_s, fps, expected):
+    assert sampled(ends_s, fps) == expected
+
+
+@pytest.mark.parametrize("fps", [24, 25, 29.97, 30000 / 1001, 23.976, 19.62, 50, 1 / 3])
+def test_the_same_rate_takes_every_frame_once(fps):
+    ends = [(i + 1) / fps for i in range(5000)]
+    assert sampled(ends, fps) == list(range(5000))
+    rounded = [round(end, 3) for end in ends]  # as in Matroska
+    assert sampled(rounded, fps) == list(range(5000))
+
+
+def test_rate_of_charades():
+    """30 frames/s to 24: the middle of output frame i lies in source frame
+    (i + 0.5) * 1.25."""
+    shown = sampled([(i + 1) / 30 for i in range(300)], 24)
+    assert shown == [int((i + 0.5) * 1.25) for i in range(240)]
+
+
+@pytest.mark.parametrize("quality", [1, 90, 100])
+def test_jpeg(quality):
+    from PIL import Image
+
+    image = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
+    data = encode_jpeg(image, quality)
+    decoded = np.asarray(Image.open(io.BytesIO(data)), int)
+    assert decoded.shape == (24, 32, 3)
+    if quality == 1:
+        assert len(data) < len(encode_jpeg(image, 90))
+
+
+def job(path, out, **changes):
+    values = {
+        "video_id": "a",
+        "path": str(path),
+        "sha256": sha256(path),
+        "frames": 4,
+        "fps": 10.0,
+        "short_side": 48,
+        "jpeg_quality": 95,
+        "out": out,
+    }
+    return PackJob(**{**values, **changes})
+
+
+def test_repeated_pictures_share_their_bytes(tmp_path, make_video):
+    path = make_video(tmp_path / "a.mp4", [20, 90, 160, 230])
+    packed = pack_video(job(path, tmp_path / "out", fps=20.0))
+    assert len(packed.offsets) == 8
+    assert packed.offsets[0::2].tolist() == packed.offsets[1::2].tolist()
+    assert (tmp_path / "out").stat().st_size == packed.lengths[::2].sum()
+    assert (packed.duration_s, packed.height, packed.width) == (0.4, 48, 64)
+
+
+def test_failures(tmp_path, make_video):
+    path = make_video(tmp_path / "a.mp4", [20, 90, 160, 230])
+    out = tmp_path / "out"
+    assert pack_video(job(path, out, sha256="00")) == Failed(
+        "a", str(path), "the file has changed since the inventory"
+    )
+    wrong = pack_video(job(path, out, frames=5))
+    assert wrong.reason == "4 frames were decoded, the inventory has 5"
+    path.write_bytes(path.read_bytes()[:500])
+    assert "not a video" in pack_video(job(path, out)).reason
+    digest = sha256(path)
+    path.unlink()
+    gone = pack_video(PackJob("a", str(path), digest, 4, 10.0, 48, 95, out))
+    assert "No such file" in gone.reason

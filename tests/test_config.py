@@ -1,0 +1,249 @@
+"""config.yaml, its overrides, its schema, and what is said about bad values."""
+
+import re
+from copy import deepcopy
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ssdet.config import SPLITS, Config, ConfigError, load
+from ssdet.config_schema import schema_text
+
+ROOT = Path(__file__).resolve().parents[1]
+OVERRIDES = ("demo", "test", "gpu_demo", "own_videos")
+
+
+def merged(base, override):
+    """What Snakemake makes of two config files: mappings key by key, the rest whole."""
+    result = dict(base)
+    for key, value in override.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = merged(base[key], value) if both else value
+    return result
+
+
+def read(name):
+    return yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+
+
+def leaves(mapping, path=()):
+    """All dotted keys below a mapping."""
+    for key, value in mapping.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+
+
+@pytest.fixture
+def recipe():
+    return read("config")
+
+
+def test_the_recipe_is_valid(recipe):
+    assert load(recipe).classification == "kinetics400"
+
+
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_overrides_are_valid(recipe, name):
+    load(merged(recipe, read(name)))
+
+
+def test_every_config_file_is_known():
+    files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
+    assert files == {"config", *OVERRIDES}
+
+
+@pytest.mark.parametrize("name", ["demo", "test", "gpu_demo"])
+def test_generated_sets_stay_below_their_results(recipe, name):
+    config = load(merged(recipe, read(name)))
+    folder = f"{config.results}/synthetic"
+    assert config.results == f"results/{name}"
+    for dataset in (config.synthetic.classification, config.synthetic.detection):
+        files = config.datasets[dataset]
+        paths = [files.videos, *files.annotations.model_dump().values()]
+        assert all(path.startswith(folder) for path in paths if path is not None)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("model.depth_factor", 2.2),
+        ("model.width_factor", 2.0),
+        ("model.head_width", 2048),
+        ("sampling.stride", 10),
+        ("pretrain.frames", 16),
+        ("pretrain.stride", 5),
+        ("pretrain.batch_size", 64),
+        ("pretrain.bn_group", 16),
+        ("pretrain.learning_rate", 0.05),
+        ("pretrain.steps", 100_000),
+        ("pretrain.warmup_steps", 8_000),
+        ("pretrain.drop_steps", (80_000,)),
+        ("pretrain.weight_decay", 5e-5),
+        ("fine.frames", 16),
+        ("fine.batch_size", 16),
+        ("fine.bn_group", 8),
+        ("fine.learning_rate", 0.02),
+        ("fine.epochs", 100),
+        ("fine.drop_epochs", (80,)),
+        ("fine.weight_decay", 1e-5),
+        ("coarse_fine.frames", 64),
+        ("coarse_fine.fine_frames", 128),
+        ("coarse_fine.learning_rate", 0.02),
+        ("coarse_fine.fusion_rate_factor", 10),
+        ("coarse_fine.epochs", 40),
+        ("frames.shard_videos", 64),
+        ("spatial.train_short_sides", (256, 320)),
+    ],
+)
+def test_the_recipe_is_the_papers(recipe, key, expected):
+    """Source: specs of SSDet, section 8, and of Coarse-Fine, section 7."""
+    value = load(recipe)
+    for part in key.split("."):
+        value = getattr(value, part)
+    assert value == expected
+
+
+def test_statistics_are_on_the_scale_of_0_to_1(recipe):
+    """Source: spec of SSDet, section 2: Kinetics' numbers, there times 255."""
+    kinetics = load(recipe).datasets["kinetics400"]
+    mean = (110.63666788, 103.16065604, 96.29023126)
+    std = (38.7568578, 37.88248729, 40.02898126)
+    assert kinetics.mean == pytest.approx([x / 255 for x in mean], abs=1e-8)
+    assert kinetics.std == pytest.approx([x / 255 for x in std], abs=1e-8)
+
+
+def test_the_ensemble_is_the_six_member_one(recipe):
+    """Source: spec of Coarse-Fine, section 9."""
+    augmentations = ("freeze", "mixup", "cutmix")
+    six = {f"coarse_{x}_fine_{y}" for x in augmentations for y in ("cls", x)}
+    assert set(load(recipe).ensembles["ensemble"]) == six
+
+
+def test_models_are_called_by_their_parts(recipe):
+    for name, model in load(recipe).models.items():
+        if model.kind == "fine":
+            assert name == f"fine_{model.pretext}"
+        else:
+            assert name == f"coarse_{model.coarse}_fine_{model.fine}"
+
+
+def test_every_key_is_explained():
+    """By a comment on its line, by one above, or in the list above its group."""
+    lines = (ROOT / "config" / "config.yaml").read_text().splitlines()
+    keys, explained = set(), set()
+    for above, line in pairwise(lines):
+        if listed := re.match(r"#\s{3,}(\w+(?:, \w+)*)\s{2,}", line):
+            explained |= set(listed[1].split(", "))
+        if key := re.match(r"\s*(\w+):", line):
+            keys.add(key[1])
+            if "#" in line or above.strip().startswith("#"):
+                explained.add(key[1])
+    names = {"kinetics400", "charades", "multithumos"}
+    assert keys - explained - names - model_names() == {"training", "testing"}
+
+
+def model_names():
+    """Names that are no keys: of the models and the ensembles."""
+    recipe = read("config")
+    return {*recipe["models"], *recipe["ensembles"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("fine.learning_rte", 0.1, "fine.learning_rte: no such key"),
+        ("pretrain.batch_size", 0, "pretrain.batch_size: Input should be greater"),
+        ("pretrain.batch_size", 60, r"pretrain.batch_size \(60\) must be a multiple"),
+        ("pretrain.warmup_steps", 100_000, "must be below pretrain.steps"),
+        ("fine.warmup_epochs", 100, "must be below fine.epochs"),
+        ("spatial.crop", 300, "spatial.train_short_sides .* must not be below"),
+        ("classification", "kinetics", "classification is 'kinetics', which is not"),
+        ("ensembles.fine_ensemble", ["fine_cl"], "fine_ensemble names fine_cl, which"),
+        ("ensembles.fine_ensemble", [], "ensembles.fine_ensemble has no members"),
+        ("ensembles.fine_cls", ["fine_cls"], "fine_cls names both a model and an"),
+        ("models.fine_cls.pretext", "clss", "models.fine_cls.*pretext"),
+        ("datasets.charades.mean", [0.4, 0.4], "datasets.charades.mean"),
+        ("datasets.my set", {}, "datasets.my set"),
+        ("data.max_missing_fraction", 1.5, "data.max_missing_fraction"),
+    ],
+)
+def test_bad_values_are_named(recipe, path, value, message):
+    *parents, key = path.split(".")
+    section = recipe
+    for parent in parents:
+        section = section[parent]
+    section[key] = value
+    with pytest.raises(ConfigError, match=message):
+        load(recipe)
+
+
+def test_all_bad_values_are_named_at_once(recipe):
+    recipe["fine"]["epochs"] = -1
+    recipe["frames"]["jpeg_quality"] = 101
+    del recipe["predict"]
+    with pytest.raises(ConfigError) as error:
+        load(recipe)
+    for key in ("fine.epochs", "frames.jpeg_quality", "predict: missing"):
+        assert key in str(error.value)
+
+
+def test_a_missing_key_is_named(recipe):
+    for key in leaves(recipe):
+        if key[0] in ("datasets", "models", "ensembles") and len(key) == 2:
+            continue  # names, not keys
+        broken = deepcopy(recipe)
+        section = broken
+        for parent in key[:-1]:
+            section = section[parent]
+        del section[key[-1]]
+        with pytest.raises(ConfigError):
+            load(broken)
+
+
+def test_equal_values_give_equal_text(recipe):
+    other = deepcopy(recipe)
+    other["fine"] = dict(reversed(other["fine"].items()))
+    other["fine"]["warmup_epochs"] = 0.0
+    other["fine"]["epochs"] = 100.0
+    assert load(other).fine.canonical() == load(recipe).fine.canonical()
+
+
+def test_moving_a_data_set_changes_no_section(recipe):
+    before = load(recipe).datasets["charades"].without_paths()
+    recipe["datasets"]["charades"]["videos"] = "elsewhere"
+    recipe["datasets"]["charades"]["annotations"]["testing"] = "elsewhere.csv"
+    assert load(recipe).datasets["charades"].without_paths() == before
+    assert set(before) == {"format", "fps", "mean", "std", "segments"}
+
+
+def test_configs_do_not_change(recipe):
+    config = load(recipe)
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 1
+
+
+def test_splits_are_the_two_that_files_are_named_by():
+    assert SPLITS == ("training", "testing")
+
+
+def test_the_schema_is_current():
+    path = ROOT / "workflow" / "schemas" / "config.schema.json"
+    assert path.read_text() == schema_text(), "run `make schema`"
+
+
+def test_the_code_holds_no_defaults():
+    """Every key has to stand in config.yaml."""
+    sections, seen = [Config], set()
+    while sections:
+        section = sections.pop()
+        if section in seen:
+            continue
+        seen.add(section)
+        for name, field in section.model_fields.items():
+            assert field.is_required(), f"{section.__name__}.{name} has a default"
+            found = {field.annotation, *getattr(field.annotation, "__args__", ())}
+            sections += [x for x in found if hasattr(x, "model_fields")]
+    assert len(seen) > 15

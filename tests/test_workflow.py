@@ -1,0 +1,529 @@
+"""The workflow, as Snakemake's command line runs it: plans, reruns, complaints.
+
+Most tests plan only, in a folder of their own. For reruns, the outputs of a whole run
+are put there as empty files and declared done, so that Snakemake compares configs as it
+does after a real run. The last test is a real run. Marked slow: the real run, and the
+two tables of reruns.
+"""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SNAKEFILE = ROOT / "workflow" / "Snakefile"
+RECIPE, TINY = ROOT / "config" / "config.yaml", ROOT / "config" / "test.yaml"
+RESULTS = "results/test"
+STAGES = {
+    "synthetic": "data/synthetic",
+    "inventory": "data/inventory",
+    "extract_frames": "data/frames",
+    "pretrain": "train/pretrain",
+    "train_fine": "train/fine",
+    "extract_features": "features/extract",
+    "train_coarse_fine": "train/coarse_fine",
+    "predict": "evaluate/predict",
+    "ensemble": "evaluate/ensemble",
+    "tables": "report/tables",
+    "figures": "report/figures",
+}
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("snakemake", path=str(Path(sys.executable).parent)) is None,
+    reason="the workflow needs Snakemake: pip install ssdet[workflow]",
+)
+
+
+def snakemake(folder, *arguments, config=(RECIPE, TINY), snakefile=SNAKEFILE):
+    """Run Snakemake in a folder; returns exit status and all that it said."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
+    command += ["--configfile", *config, "--cores", "2", *arguments]
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def plan(folder, target="demo", **given):
+    """How many jobs of each rule would run."""
+    status, said = snakemake(folder, "--dry-run", target, **given)
+    assert status == 0, said
+    table = re.search(r"^job +count\n[- ]+\n(.*?)^total ", said, re.M | re.S)
+    if table is None:
+        assert "Nothing to be done" in said, said
+        return Counter()
+    rows = [line.split() for line in table[1].splitlines()]
+    return Counter({rule: int(count) for rule, count in rows})
+
+
+def changed(folder, **sections):
+    """A config file with some sections changed, given after the tiny one."""
+    path = folder / "changed.yaml"
+    path.write_text(yaml.safe_dump(sections))
+    return (RECIPE, TINY, path)
+
+
+def put_outputs(folder):
+    """Put every output of the tiny run into a folder, and declare all jobs done."""
+    status, said = snakemake(folder, "--summary", "demo")
+    assert status == 0, said
+    for line in said.splitlines():
+        output = line.split("\t")[0]
+        if line.count("\t") >= 5 and output != "output_file":
+            path = folder / output
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+    status, said = snakemake(folder, "--touch", "--forceall", "demo")
+    assert status == 0, said
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder that looks as after `snakemake demo`; tests only plan in it."""
+    folder = tmp_path_factory.mktemp("finished")
+    put_outputs(folder)
+    assert plan(folder) == Counter()
+    return folder
+
+
+# ------------------------------------------------------------------------------- plans
+
+
+def test_plan_of_everything(tmp_path):
+    """Four pretrainings and fine streams, six pairs, ten models, four ensembles."""
+    jobs = plan(tmp_path)
+    assert jobs == {
+        "synthetic": 1,
+        "inventory": 2,
+        "extract_frames": 4,
+        "pretrain": 4,
+        "train_fine": 4,
+        "extract_features": jobs["extract_features"],
+        "train_coarse_fine": 6,
+        "predict": 10,
+        "ensemble": 14,
+        "tables": 1,
+        "figures": 4,
+        "demo": 1,
+    }
+    # Two splits in one or two shards, of four streams.
+    assert jobs["extract_features"] in (8, 12, 16)
+
+
+def test_plan_of_one_result_trains_only_its_members(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/charades_fine_mixup.json")
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (1, 1, 1)
+    assert not jobs["extract_features"]
+    assert not jobs["train_coarse_fine"]
+
+
+def test_plan_of_a_pair_trains_both_streams(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/charades_coarse_cutmix_fine_mixup.json")
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (2, 1, 1)
+    assert jobs["train_coarse_fine"] == 1
+
+
+def test_members_are_shared(tmp_path):
+    """The mixed ensemble needs one fine stream more than its three pairs."""
+    jobs = plan(tmp_path, f"{RESULTS}/charades_mixed_ensemble.json")
+    assert jobs["train_coarse_fine"] == 3
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (4, 4, 6)
+
+
+def test_default_target_is_everything(tmp_path):
+    status, said = snakemake(tmp_path, "--dry-run")
+    assert status == 0, said
+    assert f"{RESULTS}/tables/charades.md" in said
+
+
+def test_commands_can_be_pasted(tmp_path):
+    """They name no file of this checkout, and their logs are where they belong."""
+    status, said = snakemake(tmp_path, "--dry-run", "demo")
+    assert status == 0, said
+    commands = re.findall(r"^Shell command: (export.*)$", said, re.M)
+    assert len(commands) == sum(plan(tmp_path).values()) - 1  # all but rule demo
+    for command in commands:
+        assert re.match(r"export OMP_NUM_THREADS=\d+; python -m ssdet\.", command)
+        assert str(ROOT) not in command
+        assert command.count("2> " + RESULTS + "/logs/") == 1
+
+
+def test_several_gpus_are_started_by_torchrun(tmp_path):
+    config = changed(
+        tmp_path,
+        resources={"train": {"threads": 8, "gpu": 4, "mem_mb": 1000, "runtime": 5}},
+    )
+    target = f"{RESULTS}/charades_fine_cls.json"
+    arguments = ("--dry-run", "--resources", "gpu=4", "--cores", "8", target)
+    status, said = snakemake(tmp_path, *arguments, config=config)
+    assert status == 0, said
+    start = "export OMP_NUM_THREADS=2; torchrun --standalone --nproc-per-node 4"
+    assert said.count(f"{start} -m ssdet.train.") == 2
+
+
+# -------------------------------------------------------------------------- rerun rules
+
+AFTER = {  # stage -> the stages that read what it writes
+    "synthetic": {"inventory", "pretrain", "train_fine"},
+    "inventory": {"extract_frames"},
+    "extract_frames": {"pretrain", "train_fine", "predict"},
+    "pretrain": {"train_fine", "train_coarse_fine"},
+    "train_fine": {"extract_features", "predict"},
+    "extract_features": {"train_coarse_fine", "predict"},
+    "train_coarse_fine": {"predict"},
+    "predict": {"ensemble", "figures"},
+    "ensemble": {"tables", "figures"},
+    "tables": set(),
+    "figures": set(),
+}
+
+
+def following(*stages):
+    """Stages, and all after them."""
+    found, open_stages = set(), set(stages)
+    while open_stages:
+        stage = open_stages.pop()
+        found.add(stage)
+        open_stages |= AFTER[stage] - found
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sections", "first"),
+    [
+        ({"synthetic": {"testing_clips": 3}}, ["synthetic"]),
+        ({"data": {"max_missing_fraction": 0.5}}, ["inventory"]),
+        ({"frames": {"jpeg_quality": 80}}, ["extract_frames"]),
+        ({"model": {"dropout": 0.3}}, ["pretrain"]),
+        ({"spatial": {"flip": 0.5}}, ["pretrain"]),
+        ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
+        ({"augment": {"freeze": {"segments": 2}}}, ["pretrain"]),
+        ({"sampling": {"stride": 3}}, ["train_fine"]),
+        ({"validation": {"fraction": 0.5}}, ["train_fine"]),
+        ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),
+        ({"features": {"dtype": "float32"}}, ["extract_features"]),
+        ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
+        ({"predict": {"alignment": "time"}}, ["predict"]),
+        ({"report": {"timeline_videos": 2}}, ["figures"]),
+        ({"seed": 1}, ["synthetic"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_changed_section_reruns_its_stage_and_what_follows(finished, sections, first):
+    """The table of config/README.md."""
+    jobs = plan(finished, config=changed(finished, **sections))
+    assert set(jobs) - {"demo"} == following(*first)
+
+
+def test_a_changed_fine_stage_leaves_the_pretraining_alone(finished):
+    jobs = plan(finished, config=changed(finished, fine={"learning_rate": 0.01}))
+    assert jobs["train_fine"] == 4
+    assert not {"synthetic", "inventory", "extract_frames", "pretrain"} & set(jobs)
+
+
+def test_a_data_set_reruns_what_reads_it(finished):
+    sets = {"charades": {"mean": [0.4, 0.4, 0.4]}}
+    jobs = plan(finished, config=changed(finished, datasets=sets))
+    assert (jobs["inventory"], jobs["extract_frames"], jobs["pretrain"]) == (1, 2, 0)
+    assert jobs["train_fine"] == 4
+
+
+def test_another_member_reruns_its_ensemble_alone(finished):
+    ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
+    jobs = plan(finished, config=changed(finished, ensembles=ensembles))
+    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "demo": 1}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"resources": {"workers": 7}},
+        {"resources": {"device": "auto", "checkpoint_seconds": 1}},
+        {"resources": {"train": {"threads": 2, "gpu": 2, "mem_mb": 9, "runtime": 9}}},
+        {"datasets": {"multithumos": {"fps": 30}}},
+        {"pretrain": {"learning_rate": 1.0e-3, "steps": 3.0}},
+        {"models": {"another": {"kind": "fine", "pretext": "joint"}}},
+    ],
+    ids=["workers", "device", "gpus", "another set", "spelling", "another model"],
+)
+def test_what_changes_no_number_reruns_nothing(finished, sections):
+    assert plan(finished, config=changed(finished, **sections)) == Counter()
+
+
+def test_order_and_comments_rerun_nothing(finished, tmp_path):
+    recipe = yaml.safe_load(RECIPE.read_text())
+    other = tmp_path / "reversed.yaml"
+    other.write_text(yaml.safe_dump(dict(reversed(recipe.items())), sort_keys=False))
+    assert plan(finished, config=(other, TINY)) == Counter()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what planning reads, to be changed."""
+    copy = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("workflow", "ssdet"):
+        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    shutil.copy(ROOT / "environment.yml", copy)
+    return copy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_revision_reruns_its_stage_and_what_follows(finished, checkout, stage):
+    module = checkout / "ssdet" / f"{STAGES[stage]}.py"
+    text, count = re.subn(
+        r"^REVISION = (\d+)$",
+        lambda found: f"REVISION = {int(found[1]) + 1}",
+        module.read_text(),
+        flags=re.M,
+    )
+    assert count == 1
+    module.write_text(text)
+    jobs = plan(finished, snakefile=checkout / "workflow" / "Snakefile")
+    assert set(jobs) - {"demo"} == following(stage)
+
+
+def test_other_edits_of_the_code_rerun_nothing(finished, checkout):
+    for path in (checkout / "ssdet").rglob("*.py"):
+        path.write_text(path.read_text() + "\n# edited\n")
+    train = checkout / "workflow" / "rules" / "train.smk"
+    train.write_text(train.read_text().replace("export OMP", "umask 002; export OMP"))
+    environment = checkout / "environment.yml"
+    environment.write_text(environment.read_text() + "# another version\n")
+    jobs = plan(finished, snakefile=checkout / "workflow" / "Snakefile")
+    assert jobs == Counter()
+
+
+def test_every_stage_has_a_revision():
+    for module in STAGES.values():
+        text = (ROOT / "ssdet" / f"{module}.py").read_text()
+        assert len(re.findall(r"^REVISION = \d+$", text, re.M)) == 1, module
+
+
+# --------------------------------------------------------------------------- complaints
+
+
+def test_all_missing_paths_are_named_in_one_message(tmp_path):
+    (tmp_path / "data" / "charades" / "videos").mkdir(parents=True)
+    target = "results/charades_ensemble.json"
+    status, said = snakemake(tmp_path, "--dry-run", target, config=(RECIPE,))
+    assert status == 1
+    for key, complaint in {
+        "datasets.kinetics400.videos": "no folder data/kinetics400/videos",
+        "datasets.kinetics400.annotations.training": "no file data/kinetics400/train",
+        "datasets.kinetics400.annotations.testing": "no file data/kinetics400/val",
+        "datasets.charades.videos": "nothing in folder data/charades/videos",
+        "datasets.charades.annotations.training": "no file data/charades/Charades",
+        "datasets.charades.annotations.testing": "no file data/charades/Charades",
+        "datasets.charades.annotations.classes": "no file data/charades/Charades",
+        "pretrain.init": "no file weights/x3d_m_kinetics400.safetensors",
+    }.items():
+        assert said.count(f"{key}: {complaint}") == 1
+    assert "multithumos" not in said
+    assert said.count("error:") == 1
+    assert "Traceback" not in said
+    assert "Exception" not in said
+
+
+def test_an_inventory_asks_for_its_own_set_only(tmp_path):
+    target = "results/multithumos/inventory.csv"
+    status, said = snakemake(tmp_path, "--dry-run", target, config=(RECIPE,))
+    assert status == 1
+    assert "datasets.multithumos.videos: no folder" in said
+    assert "kinetics400" not in said.split("error:")[1]
+    assert "pretrain.init" not in said
+
+
+def test_the_default_target_asks_for_every_set(tmp_path):
+    status, said = snakemake(tmp_path, "--dry-run", config=(RECIPE,))
+    assert status == 1
+    for dataset in ("kinetics400", "charades", "multithumos"):
+        assert said.count(f"datasets.{dataset}.videos: no folder") == 1
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"fine": {"epoch": 3}}, "fine.epoch: no such key"),
+        ({"fine": {"batch_size": 3}}, r"fine.batch_size \(3\) must be a multiple"),
+        ({"synthetic": {"detection": "thumos"}}, "synthetic names thumos, which"),
+        (
+            {"datasets": {"charades": {"videos": "videos"}}},
+            "datasets.charades.videos: videos should be results/test/synthetic",
+        ),
+        (
+            {"ensembles": {"x_ensemble": ["fine_cls"]}, "datasets": {"charades_x": {}}},
+            "datasets.charades_x.format: missing",
+        ),
+    ],
+    ids=["unknown key", "bad value", "unknown set", "moved videos", "missing keys"],
+)
+def test_a_bad_config_ends_with_its_keys(tmp_path, sections, message):
+    config = changed(tmp_path, **sections)
+    status, said = snakemake(tmp_path, "--dry-run", "demo", config=config)
+    assert status == 1
+    assert re.search(message, said), said
+    assert "Traceback" not in said
+
+
+def test_names_that_give_one_file_two_meanings_are_refused(tmp_path):
+    charades = yaml.safe_load(RECIPE.read_text())["datasets"]["charades"]
+    config = changed(
+        tmp_path,
+        datasets={"charades_x": charades, "pretrain": charades},
+        ensembles={"x_fine_cls": ["fine_cls"]},
+    )
+    status, said = snakemake(tmp_path, "--dry-run", "demo", config=config)
+    assert status == 1
+    assert "charades_x_fine_cls.json could mean two results" in said
+    assert "datasets.pretrain: results have a folder of this name" in said
+
+
+def test_the_demo_without_generated_videos_says_what_to_give(tmp_path):
+    status, said = snakemake(tmp_path, "--dry-run", "demo", config=(RECIPE,))
+    assert status == 1
+    assert "--configfile config/config.yaml config/demo.yaml" in said
+
+
+OWN = "video_id,start_s,end_s,label\n"
+
+
+@pytest.fixture
+def own_videos(tmp_path):
+    """One's own data: a table of 130 videos, and a table of clips to pretrain on."""
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "v000.mp4").write_text("")
+    rows = [f"v{n:03d},0.5,2.5,run\nv{n:03d},1,3,jump\n" for n in range(129)]
+    (tmp_path / "training.csv").write_text(OWN + "".join(rows[:65]) + "v129,,,\n")
+    (tmp_path / "testing.csv").write_text(OWN + "".join(rows[65:]))
+    mine = yaml.safe_load((ROOT / "config" / "own_videos.yaml").read_text())["datasets"]
+    mine = mine["mine"] | {
+        "videos": "videos",
+        "annotations": {
+            "training": "training.csv",
+            "testing": "testing.csv",
+            "classes": None,
+        },
+    }
+    sets = {"mine": mine, "clips": mine}
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {"datasets": sets, "classification": "clips", "pretrain": {"init": None}}
+        )
+    )
+    return (RECIPE, path)
+
+
+def test_plan_for_ones_own_videos(tmp_path, own_videos):
+    """130 videos are three shards, 0..64 and 129 training: shards 0, 1 and 2."""
+    jobs = plan(tmp_path, "results/mine_ensemble.json", config=own_videos)
+    assert jobs["extract_frames"] == 6
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (4, 4, 6)
+    # training lies in shards 0, 1 (v064) and 2 (v129); testing in 1 and 2 (v128)
+    assert jobs["extract_features"] == 4 * (3 + 2)
+
+
+def test_bad_labels_stop_the_plan(tmp_path, own_videos):
+    with (tmp_path / "testing.csv").open("a") as table:
+        table.write("v128,9,7,run\n")
+    target = "results/mine_fine_cls.json"
+    status, said = snakemake(tmp_path, "--dry-run", target, config=own_videos)
+    assert status == 1
+    assert "v128" in said
+    assert "Traceback" not in said
+
+
+def test_the_profile_for_slurm_is_found_from_the_root():
+    """`snakemake --profile slurm`, as typed: jobs go to Slurm, 64 at a time."""
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--dry-run"]
+    command += ["--configfile", RECIPE, TINY, "--", f"{RESULTS}/charades_fine_cls.json"]
+    done = subprocess.run(
+        list(map(str, command)), cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        "slurm and workflow specific profile workflow/profiles/default" in done.stderr
+    )
+    assert (ROOT / "slurm").resolve() == ROOT / "workflow" / "profiles" / "slurm"
+
+
+def test_the_default_profile_sets_nothing_that_binds_a_cluster():
+    """It is read after --profile slurm: cores and resources would bind its jobs."""
+    path = ROOT / "workflow" / "profiles" / "default" / "config.yaml"
+    options = set(yaml.safe_load(path.read_text()))
+    assert not options & {"cores", "jobs", "resources", "executor", "default-resources"}
+
+
+# ----------------------------------------------------------------------------- for real
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_whole_chain_runs(tmp_path):
+    """From no files at all to every result, table and figure; then reruns."""
+    status, said = snakemake(tmp_path, "demo")
+    assert status == 0, said
+    folder = tmp_path / RESULTS
+
+    result = json.loads((folder / "charades_ensemble.json").read_text())
+    assert result["dataset"] == "charades"
+    assert result["name"] == "ensemble"
+    assert result["videos"]["expected"] == result["videos"]["evaluated"] == 2
+    assert result["videos"]["missing"] in (0, [])
+    assert len(result["members"]) == 6
+    assert result["seed"] == 0
+    for metric in ("dense_map", "map_25", "map_25_weighted"):
+        assert 0 <= result["metrics"][metric] <= 1
+    assert {"per_class", "chance"} <= set(result["metrics"])
+    assert {"config", "config_sha256", "commit", "parents", "versions"} <= set(
+        result["provenance"]
+    )
+
+    with (folder / "charades" / "inventory.csv").open() as table:
+        assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
+    with (folder / "tables" / "charades.csv").open() as table:
+        assert len(list(csv.DictReader(table))) == 14
+    assert "|" in (folder / "tables" / "charades.md").read_text()
+    figures = sorted((folder / "figures").glob("charades_*.svg"))
+    assert len(figures) == 8
+    assert all("<svg" in figure.read_text()[:1000] for figure in figures)
+    assert not list(folder.rglob("*.tmp"))
+    assert not list(folder.rglob("*.resume"))
+
+    # A second run does nothing, and a change reruns what it should, as the plans say.
+    assert plan(tmp_path) == Counter()
+    same = changed(tmp_path, resources={"workers": 3})
+    assert plan(tmp_path, config=same) == Counter()
+    other = changed(tmp_path, fine={"learning_rate": 0.002})
+    jobs = plan(tmp_path, config=other)
+    assert set(jobs) - {"demo"} == following("train_fine")
+
+    # One result with the change: its members alone are trained again.
+    target = f"{RESULTS}/charades_fine_mixup.json"
+    before = (folder / "pretrain" / "mixup" / "checkpoint.pt").stat().st_mtime_ns
+    status, said = snakemake(tmp_path, target, config=other)
+    assert status == 0, said
+    after = (folder / "pretrain" / "mixup" / "checkpoint.pt").stat().st_mtime_ns
+    assert before == after
+    assert plan(tmp_path, target, config=other) == Counter()
+
+    # The report of it all.
+    status, said = snakemake(tmp_path, "--report", "report.zip", "demo")
+    assert status == 0, said
+    assert (tmp_path / "report.zip").stat().st_size > 10_000

@@ -1,0 +1,241 @@
+"""The functions of the workflow: checked config, sections, paths; checks.smk has more."""
+
+import os
+import re
+import sys
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+ROOT = Path(workflow.basedir).parent
+sys.path.insert(0, str(ROOT))  # the ssdet/ beside us
+# Jobs find the same ssdet, and the python and torchrun that run Snakemake; a conda
+# environment or a container, if used, comes before them.
+for variable, first in {
+    "PYTHONPATH": ROOT,
+    "PATH": Path(sys.executable).parent,
+}.items():
+    rest = os.environ.get(variable)
+    os.environ[variable] = f"{first}{os.pathsep}{rest}" if rest else str(first)
+
+from ssdet.config import SPLITS, ConfigError, Pretext, canonical_json, load
+from ssdet.data.annotations import read_dataset
+from ssdet.data.shards import shard_name, shards_with
+from ssdet.data.synthetic_ids import planned_ids
+
+
+def fail(message):
+    """End at once with one message; Snakemake would add its own traceback."""
+    raise SystemExit(f"error: {message}")
+
+
+def checked(mapping):
+    """The configuration, or the end with a list of its errors."""
+    try:
+        return load(mapping)
+    except ConfigError as error:
+        fail(error)
+
+
+cfg = checked(config)
+
+PRETEXTS = get_args(Pretext)
+DETECTION = [name for name in cfg.datasets if name != cfg.classification]
+RESULTS = [*cfg.models, *cfg.ensembles]
+FOLDERS = {"pretrain", "tables", "figures", "logs", "benchmarks", "synthetic"}
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, cfg.datasets)),
+    pretext="|".join(PRETEXTS),
+    coarse="|".join(PRETEXTS),
+    fine="|".join(PRETEXTS),
+    model="|".join(map(re.escape, cfg.models)),
+    name="|".join(map(re.escape, RESULTS)),
+    split="|".join(SPLITS),
+    shard=r"\d\d\d+",
+
+
+# ------------------------------------------------------------------- params, resources
+
+
+def section(name):
+    """One config section as JSON: rules that name it rerun when it changes."""
+    return getattr(cfg, name).canonical()
+
+
+def dataset_section(wildcards):
+    """What of a data set's section can change a number, as JSON."""
+    return canonical_json(cfg.datasets[wildcards.dataset].without_paths())
+
+
+def revision(module):
+    """A stage's REVISION, read from its text: planning never imports PyTorch."""
+    path = ROOT / module.replace(".", "/")
+    text = path.with_suffix(".py").read_text(encoding="utf-8")
+    found = re.search(r"^REVISION = (\d+)$", text, re.MULTILINE)
+    if not found:
+        fail(
+            f"{path}.py has no line `REVISION = <integer>`, by which results are redone"
+        )
+    return int(found[1])
+
+
+def runtime(kind):
+    """Minutes for a job; a job that ran out of time gets more at the next attempt."""
+    return lambda wildcards, attempt: attempt * getattr(cfg.resources, kind).runtime
+
+
+def launcher():
+    """The program that starts a training: torchrun where there are several GPUs."""
+    gpus = cfg.resources.train.gpu
+    return f"torchrun --standalone --nproc-per-node {gpus}" if gpus > 1 else "python"
+
+
+def process_threads():
+    """Cores for each process of a training."""
+    return max(1, cfg.resources.train.threads // max(1, cfg.resources.train.gpu))
+
+
+# ------------------------------------------------------------------------------- paths
+
+
+def results(path):
+    """A path below the config key `results`."""
+    return str(Path(cfg.results) / path)
+
+
+def annotation_files(dataset):
+    """The label files of a data set, as named inputs."""
+    files = cfg.datasets[dataset].annotations
+    classes = [] if files.classes is None else files.classes
+    return {"training": files.training, "testing": files.testing, "classes": classes}
+
+
+def labels(dataset, pretrained=False):
+    """The label files, once everything that the stage needs is known to be there.
+
+    Args:
+        dataset: name of the data set.
+        pretrained: whether the stage is `pretrain` or comes after it.
+    """
+    require(dataset, pretrained=pretrained)
+    return annotation_files(dataset)
+
+
+def frame_shards(dataset, *splits):
+    """The frame files that hold videos of these splits."""
+    return [results(f"{dataset}/frames/{name}") for name in shards(dataset, splits)]
+
+
+def feature_shards(dataset, pretext, split):
+    """The feature files of a split."""
+    folder = f"{dataset}/features/{pretext}/{split}"
+    return [results(f"{folder}/{name}") for name in shards(dataset, (split,))]
+
+
+@cache
+def shards(dataset, splits):
+    """File names of the shards that hold videos of these splits."""
+    videos = split_of_videos(dataset)
+    chosen = [video for video, split in videos.items() if split in splits]
+    return [shard_name(n) for n in shards_with(chosen, videos, cfg.frames.shard_videos)]
+
+
+@cache
+def split_of_videos(dataset):
+    """Split of each annotated video; the generated ones are known before they exist."""
+    if is_generated(dataset):
+        planned = planned_ids(cfg.synthetic, cfg.seed)[dataset]
+        return {video: split for split, ids in planned.items() for video in ids}
+    files = annotation_files(dataset)
+    try:
+        data = read_dataset(
+            dataset,
+            cfg.datasets[dataset].without_paths(),
+            Path(files["training"]),
+            Path(files["testing"]),
+            Path(files["classes"]) if files["classes"] else None,
+        )
+    except (OSError, ValueError) as error:
+        fail(error)
+    return {record.video_id: record.split for record in data.records}
+
+
+# ---------------------------------------------------------------- models and ensembles
+
+
+def members(name):
+    """The models that a result is the mean of."""
+    return cfg.ensembles[name] if name in cfg.ensembles else (name,)
+
+
+def member_predictions(wildcards):
+    """The predictions that a result is made of."""
+    folder = results(f"{wildcards.dataset}/predictions")
+    return [f"{folder}/{member}.h5" for member in members(wildcards.name)]
+
+
+def model_files(wildcards):
+    """What `predict` reads, by the kind of the model."""
+    dataset, model = wildcards.dataset, cfg.models[wildcards.model]
+    if model.kind == "fine":
+        trained, features = f"fine/{model.pretext}", []
+    else:
+        trained = f"coarse_fine/{model.coarse}_{model.fine}"
+        features = feature_shards(dataset, model.fine, "testing")
+    weights = results(f"{dataset}/{trained}/checkpoint.pt")
+    return {"checkpoint": weights, "features": features}
+
+
+def evaluation_sections(wildcards):
+    """What a result says of its making, beside what its members say, as JSON."""
+    models = {name: cfg.models[name].model_dump() for name in members(wildcards.name)}
+    return canonical_json({"models": models})
+
+
+def folder(files):
+    """The folder that files lie in, or nothing if there are none."""
+    return str(Path(files[0]).parent) if files else ""
+
+
+def reported():
+    """Names of the results in the tables: all that the ensembles need training for.
+
+    The ensembles, their members, and the single streams whose features these use.
+    """
+    needed = {member for name in cfg.ensembles for member in members(name)}
+    fine = {cfg.models[m].fine for m in needed if cfg.models[m].kind == "coarse_fine"}
+    for name, model in cfg.models.items():
+        if model.kind == "fine" and model.pretext in fine:
+            needed.add(name)
+    return [name for name in RESULTS if name in needed or name in cfg.ensembles]
+
+
+def results_of(dataset):
+    """All results of a data set, its tables and its figures."""
+    names = [results(f"{dataset}_{name}.json") for name in reported()]
+    tables = [results(f"tables/{dataset}.{kind}") for kind in ("csv", "md")]
+    figures = [
+        results(f"figures/{dataset}_{name}_{kind}.svg")
+        for name, kind in product(cfg.ensembles, ("ap", "timeline"))
+    ]
+    return names + tables + figures
+
+
+def everything(wildcards):
+    """The default target: results of every detection set."""
+    datasets = [cfg.synthetic.detection] if cfg.synthetic else DETECTION
+    require(*datasets, pretrained=True)
+    return [path for dataset in datasets for path in results_of(dataset)]
+
+
+def demo_results(wildcards):
+    """The target of `make demo`: results of the generated detection set."""
+    if cfg.synthetic is None:
+        fail(
+            "the target demo needs generated videos (config key synthetic); give"
+            " --configfile config/config.yaml config/demo.yaml"
+        )
+    return everything(wildcards)

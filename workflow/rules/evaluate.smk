@@ -1,0 +1,89 @@
+"""Predictions of every model, and the means of them that are compared with the labels."""
+
+
+rule predict:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        unpack(model_files),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(wildcards.dataset, "testing"),
+    output:
+        predictions=results("{dataset}/predictions/{model}.h5"),
+    log:
+        results("logs/predict/{dataset}/{model}.log"),
+    benchmark:
+        results("benchmarks/predict/{dataset}/{model}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.infer.threads
+    resources:
+        gpu=cfg.resources.infer.gpu,
+        mem_mb=cfg.resources.infer.mem_mb,
+        runtime=runtime("infer"),
+        device=cfg.resources.device,
+    params:
+        dataset=dataset_section,
+        frames=section("frames"),
+        spatial=section("spatial"),
+        sampling=section("sampling"),
+        predict=section("predict"),
+        revision=revision("ssdet.evaluate.predict"),
+        features_dir=lambda wildcards, input: folder(input.features),
+    message:
+        "Predictions of {wildcards.model} for {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.evaluate.predict"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        ' --classes "{input.classes}"'
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        " --features-dir {params.features_dir:q}"
+        " --checkpoint {input.checkpoint:q} --model-name {wildcards.model}"
+        " --spatial {params.spatial:q} --sampling {params.sampling:q}"
+        " --predict {params.predict:q}"
+        " --device {resources.device} --out {output.predictions:q} 2> {log:q}"
+
+
+rule ensemble:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        members=member_predictions,
+    output:
+        result=report(
+            results("{dataset}_{name}.json"),
+            caption="../report/result.rst",
+            category="Results",
+            subcategory="Every result in full",
+            labels={"data set": "{dataset}", "result": "{name}"},
+        ),
+    log:
+        results("logs/ensemble/{dataset}_{name}.log"),
+    benchmark:
+        results("benchmarks/ensemble/{dataset}_{name}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.report.threads
+    resources:
+        gpu=cfg.resources.report.gpu,
+        mem_mb=cfg.resources.report.mem_mb,
+        runtime=runtime("report"),
+    params:
+        dataset=dataset_section,
+        sections=evaluation_sections,
+        seed=cfg.seed,
+        revision=revision("ssdet.evaluate.ensemble"),
+    message:
+        "Evaluating {wildcards.name} on {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.evaluate.ensemble"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        ' --classes "{input.classes}"'
+        " --inventory {input.inventory:q} --members {input.members:q}"
+        " --result-name {wildcards.name} --seed {params.seed}"
+        " --sections {params.sections:q} --workers {threads}"
+        " --out {output.result:q} 2> {log:q}"

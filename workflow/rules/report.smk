@@ -1,0 +1,83 @@
+"""Tables and figures of the results."""
+
+
+rule tables:
+    input:
+        results=lambda wildcards: [
+            results(f"{wildcards.dataset}_{name}.json") for name in reported()
+        ],
+    output:
+        csv=results("tables/{dataset}.csv"),
+        md=report(
+            results("tables/{dataset}.md"),
+            caption="../report/table.rst",
+            category="Results",
+            subcategory="Tables",
+            labels={"data set": "{dataset}"},
+        ),
+    log:
+        results("logs/tables/{dataset}.log"),
+    benchmark:
+        results("benchmarks/tables/{dataset}.tsv")
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        revision=revision("ssdet.report.tables"),
+    message:
+        "Table of {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.tables"
+        " --results {input.results:q}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
+
+
+rule figures:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        result=results("{dataset}_{name}.json"),
+        members=member_predictions,
+    output:
+        ap=report(
+            results("figures/{dataset}_{name}_ap.svg"),
+            caption="../report/average_precision.rst",
+            category="Figures",
+            subcategory="Average precision",
+            labels={"data set": "{dataset}", "result": "{name}"},
+        ),
+        timeline=report(
+            results("figures/{dataset}_{name}_timeline.svg"),
+            caption="../report/timeline.rst",
+            category="Figures",
+            subcategory="Timelines",
+            labels={"data set": "{dataset}", "result": "{name}"},
+        ),
+    log:
+        results("logs/figures/{dataset}_{name}.log"),
+    benchmark:
+        results("benchmarks/figures/{dataset}_{name}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.report.threads
+    resources:
+        gpu=cfg.resources.report.gpu,
+        mem_mb=cfg.resources.report.mem_mb,
+        runtime=runtime("report"),
+    params:
+        dataset=dataset_section,
+        videos=cfg.report.timeline_videos,
+        revision=revision("ssdet.report.figures"),
+    message:
+        "Figures of {wildcards.name} on {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.figures"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        ' --classes "{input.classes}"'
+        " --inventory {input.inventory:q} --result {input.result:q}"
+        " --members {input.members:q} --videos {params.videos}"
+        " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"

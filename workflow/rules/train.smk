@@ -1,0 +1,169 @@
+"""Pretraining, and the detectors that start from it.
+
+A training keeps its state beside its output, in <output>.resume/, which Snakemake does
+not know: an attempt that was cut off is continued by the next one.
+"""
+
+
+rule pretrain:
+    input:
+        unpack(lambda wildcards: labels(cfg.classification, pretrained=True)),
+        inventory=results(f"{cfg.classification}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(cfg.classification, *SPLITS),
+        init=[] if cfg.pretrain.init is None else cfg.pretrain.init,
+    output:
+        checkpoint=results("pretrain/{pretext}/checkpoint.pt"),
+    log:
+        results("logs/pretrain/{pretext}.log"),
+    benchmark:
+        results("benchmarks/pretrain/{pretext}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.train.threads
+    resources:
+        gpu=cfg.resources.train.gpu,
+        mem_mb=cfg.resources.train.mem_mb,
+        runtime=runtime("train"),
+        launcher=launcher(),
+        process_threads=process_threads(),
+        workers=cfg.resources.workers,
+        device=cfg.resources.device,
+        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+    params:
+        name=cfg.classification,
+        dataset=canonical_json(cfg.datasets[cfg.classification].without_paths()),
+        frames=section("frames"),
+        model=section("model"),
+        spatial=section("spatial"),
+        pretrain=section("pretrain"),
+        augment=section("augment"),
+        seed=cfg.seed,
+        revision=revision("ssdet.train.pretrain"),
+    message:
+        "Pretraining {wildcards.pretext} on {resources.gpu} GPUs"
+    shell:
+        "export OMP_NUM_THREADS={resources.process_threads};"
+        " {resources.launcher} -m ssdet.train.pretrain"
+        " --name {params.name} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        ' --classes "{input.classes}"'
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        ' --pretext {wildcards.pretext} --init "{input.init}"'
+        " --model {params.model:q} --spatial {params.spatial:q}"
+        " --pretrain {params.pretrain:q} --augment {params.augment:q}"
+        " --seed {params.seed} --workers {resources.workers}"
+        " --checkpoint-seconds {resources.checkpoint_seconds}"
+        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+
+
+rule train_fine:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
+        init=results("pretrain/{pretext}/checkpoint.pt"),
+    output:
+        checkpoint=results("{dataset}/fine/{pretext}/checkpoint.pt"),
+    log:
+        results("logs/train_fine/{dataset}/{pretext}.log"),
+    benchmark:
+        results("benchmarks/train_fine/{dataset}/{pretext}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.train.threads
+    resources:
+        gpu=cfg.resources.train.gpu,
+        mem_mb=cfg.resources.train.mem_mb,
+        runtime=runtime("train"),
+        launcher=launcher(),
+        process_threads=process_threads(),
+        workers=cfg.resources.workers,
+        device=cfg.resources.device,
+        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+    params:
+        dataset=dataset_section,
+        frames=section("frames"),
+        model=section("model"),
+        spatial=section("spatial"),
+        sampling=section("sampling"),
+        validation=section("validation"),
+        fine=section("fine"),
+        seed=cfg.seed,
+        revision=revision("ssdet.train.fine"),
+    message:
+        "Training the single stream of {wildcards.dataset}, pretrained by"
+        " {wildcards.pretext}, on {resources.gpu} GPUs"
+    shell:
+        "export OMP_NUM_THREADS={resources.process_threads};"
+        " {resources.launcher} -m ssdet.train.fine"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        ' --classes "{input.classes}"'
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        " --pretext {wildcards.pretext} --init {input.init:q}"
+        " --model {params.model:q} --spatial {params.spatial:q}"
+        " --sampling {params.sampling:q} --validation {params.validation:q}"
+        " --fine {params.fine:q}"
+        " --seed {params.seed} --workers {resources.workers}"
+        " --checkpoint-seconds {resources.checkpoint_seconds}"
+        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+
+
+rule train_coarse_fine:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
+        features=lambda wildcards: feature_shards(
+            wildcards.dataset, wildcards.fine, "training"
+        ),
+        init=results("pretrain/{coarse}/checkpoint.pt"),
+    output:
+        checkpoint=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.pt"),
+    log:
+        results("logs/train_coarse_fine/{dataset}/{coarse}_{fine}.log"),
+    benchmark:
+        results("benchmarks/train_coarse_fine/{dataset}/{coarse}_{fine}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.train.threads
+    resources:
+        gpu=cfg.resources.train.gpu,
+        mem_mb=cfg.resources.train.mem_mb,
+        runtime=runtime("train"),
+        launcher=launcher(),
+        process_threads=process_threads(),
+        workers=cfg.resources.workers,
+        device=cfg.resources.device,
+        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+    params:
+        dataset=dataset_section,
+        frames=section("frames"),
+        model=section("model"),
+        spatial=section("spatial"),
+        sampling=section("sampling"),
+        validation=section("validation"),
+        coarse_fine=section("coarse_fine"),
+        seed=cfg.seed,
+        revision=revision("ssdet.train.coarse_fine"),
+    message:
+        "Training the two streams of {wildcards.dataset}, coarse {wildcards.coarse} with"
+        " fine {wildcards.fine}, on {resources.gpu} GPUs"
+    shell:
+        "export OMP_NUM_THREADS={resources.process_threads};"
+        " {resources.launcher} -m ssdet.train.coarse_fine"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        ' --classes "{input.classes}"'
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        ' --features-dir "$(dirname {input.features[0]:q})"'
+        " --coarse {wildcards.coarse} --fine {wildcards.fine} --init {input.init:q}"
+        " --model {params.model:q} --spatial {params.spatial:q}"
+        " --sampling {params.sampling:q} --validation {params.validation:q}"
+        " --coarse-fine {params.coarse_fine:q}"
+        " --seed {params.seed} --workers {resources.workers}"
+        " --checkpoint-seconds {resources.checkpoint_seconds}"
+        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
