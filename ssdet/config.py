@@ -18,6 +18,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -341,6 +342,14 @@ class Config(Section):
     report: ReportConfig
     synthetic: SyntheticConfig | None
     resources: ResourcesConfig
+
+    @field_validator("datasets", "models", "ensembles", mode="before")
+    @classmethod
+    def _null_removes(cls, entries: Any) -> Any:
+        """An override takes an entry of another file away by saying null."""
+        if not isinstance(entries, dict):
+            return entries
+        return {name: entry for name, entry in entries.items() if entry is not None}
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

@@ -14,7 +14,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` if the block succeeds.
 
     The data is on disk before the rename, so that `path` is never half written, also
-    after a power cut. On an error the temporary file is removed and `path` is as before.
+    after a power cut. On an error the temporary file is removed, `path` is as before.
 
     Raises:
         OSError: the file cannot be written; the message says where.

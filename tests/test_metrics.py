@@ -80,9 +80,7 @@ def test_scikit_learn_agrees(dtype, tied):
     scores = draws.permuted(np.linspace(-9, 9, 600 * 21).reshape(600, 21))
     scores = scores.round(0 if tied else 9).astype(dtype)
     labels = (draws.random(scores.shape) < 0.2).astype(np.uint8)
-    expected = [
-        average_precision_score(labels[:, k], scores[:, k]) for k in range(21)
-    ]
+    expected = [average_precision_score(labels[:, k], scores[:, k]) for k in range(21)]
     ties = "grouped" if tied else "row_order"
     found = metrics.average_precision(scores, labels, ties=ties)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -133,7 +131,9 @@ def test_positives_are_counted_by_class():
 def test_nan_is_refused_with_its_place():
     scores = np.zeros((4, 20))
     scores[2, 17] = NAN
-    with pytest.raises(ValueError, match=r"1 scores are NaN, first row 2 of class.* 17"):
+    with pytest.raises(
+        ValueError, match=r"1 scores are NaN, first row 2 of class.* 17"
+    ):
         metrics.average_precision(scores, np.zeros((4, 20)))
 
 

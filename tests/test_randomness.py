@@ -14,7 +14,6 @@ def test_a_seed_is_the_same_on_every_machine():
     assert seed_of(0, "pretrain") == 2072057650327228295
 
 
-
 def test_integers_are_drawn_below_the_end():
     source = generator(1)
     assert {uniform_int(2, 5, source) for _ in range(100)} == {2, 3, 4}

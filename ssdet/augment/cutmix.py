@@ -150,15 +150,15 @@ def transient_view(
     borders = torch.tensor([begin, end, 1], device=video.device)
     second = second_mask(borders[0], borders[1], borders[2], width)  # (W,)
 
-    mixed = torch.empty_like(video)
-    take_columns(video, draw.partner, begin - shift, mixed[..., begin:])
-    between = torch.empty_like(video[..., begin:end])
+    rows = video[..., 0].numel()  # B * C * T * H
+    mixed, between = video.new_empty(rows, width), video.new_empty(rows, end - begin)
+    take_columns(video, draw.partner, begin - shift, mixed[:, begin:])
     take_columns(video, clips, begin + shift, between)
-    blend(mixed[..., begin:end], between, (1 - second)[begin:end])
-    take_columns(video, clips, shift, mixed[..., :begin])
+    blend(mixed[:, begin:end], between, (1 - second)[begin:end])
+    take_columns(video, clips, shift, mixed[:, :begin])
 
     area = second.mean()
     areas = torch.stack([1 - area, area])[:, None, None]  # (2, 1, 1)
     partner = of_partner(labels, draw.partner)
     seen = torch.ones(2, 1, 1, dtype=torch.bool, device=video.device)
-    return mixed, join(labels, partner, areas, seen)
+    return mixed.view(video.shape), join(labels, partner, areas, seen)

@@ -27,9 +27,9 @@ def take_frames(video: Tensor, clips: Tensor | None, frames: Tensor | None) -> T
     batch, channels, length, height, width = video.shape
     if clips is None:
         clips = torch.arange(batch, device=video.device)
-    channel = torch.arange(channels, device=video.device)
-    volume = clips[:, None] * channels + channel  # (B, C)
-    planes = volume[:, :, None] * length + frames[:, None]  # (B, C, T)
+    planes = (
+        _volumes(clips, channels)[:, :, None] * length + frames[:, None]
+    )  # (B, C, T)
     return (
         video.reshape(-1, height * width)
         .index_select(0, planes.flatten())
@@ -38,20 +38,28 @@ def take_frames(video: Tensor, clips: Tensor | None, frames: Tensor | None) -> T
 
 
 def take_columns(video: Tensor, clips: Tensor, first: Tensor, out: Tensor) -> None:
-    """Fill `out` with columns of a batch, beginning elsewhere for each frame.
+    """Fill `out` with columns of a batch, beginning elsewhere in each frame.
 
-    Reads and writes each pixel once; gradients do not pass.
+    The copy moves whole stretches of rows: each pixel is read and written once.
+    Gradients do not pass.
 
     Args:
-        video: (B, C, T, H, W).
+        video: (B, C, T, H, W), contiguous for speed.
         clips: (B,) int64, clip to take each new clip from.
         first: (B, T) int64, column of `video` that becomes column 0 of `out`; all
             columns must exist.
-        out: (B, C, T, H, n), may be part of a wider batch; written to.
+        out: (B * C * T * H, n), rows of a batch or part of them; written to.
     """
-    windows = video.unfold(4, out.shape[4], 1)  # (B, C, T, H, positions, n), a view
-    t = torch.arange(video.shape[2], device=video.device)
-    where = [clips[:, None], None, t, None, first]
-    # as `out.transpose(1, 2)[...] = windows[clips[:, None], :, t, :, first]` would, but
-    # without its intermediate copy
-    torch.ops.aten.index.Tensor_out(windows, where, out=out.transpose(1, 2))
+    _, channels, frames, height, width = video.shape
+    t = torch.arange(frames, device=video.device)
+    h = torch.arange(height, device=video.device)
+    planes = _volumes(clips, channels)[:, :, None] * frames + t  # (B, C, T)
+    rows = planes[..., None] * height + h  # (B, C, T, H)
+    begin = rows * width + first[:, None, :, None]
+    stretches = video.reshape(-1).unfold(0, out.shape[1], 1)  # (pixels, n), a view
+    torch.index_select(stretches, 0, begin.flatten(), out=out)
+
+
+def _volumes(clips: Tensor, channels: int) -> Tensor:
+    """Number of each channel of clips (B,) among all channels of a batch: (B, C)."""
+    return clips[:, None] * channels + torch.arange(channels, device=clips.device)

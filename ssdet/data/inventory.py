@@ -19,6 +19,7 @@ from pathlib import Path
 from ssdet.config import SPLITS, DataConfig
 from ssdet.data.annotations import (
     Dataset,
+    VideoRecord,
     add_dataset_arguments,
     dataset_from_arguments,
 )
@@ -31,6 +32,7 @@ from ssdet.progress import Progress
 REVISION = 1
 STATUSES = ("ok", "missing", "corrupt", "excluded")
 SHOWN = 20  # videos in a message
+UNLIKE = 0.05  # share of the stated duration by which a video may differ unmentioned
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,8 @@ def main(argv: list[str] | None = None) -> None:
     memory = ProbedFiles(args.out.with_name(args.out.name + ".resume"))
     probed = probe_all(list(found.values()), memory, args.workers)
     rows = [
-        _row(video_id, found, probed, video_id in excluded) for video_id in sorted(ids)
+        _row(record, found, probed, record.video_id in excluded)
+        for record in dataset.records
     ]
     log.info("%s", summary(rows))
     check_losses(rows, dataset, cfg)
@@ -262,16 +265,25 @@ def _parse(cells: Mapping[str, str | None]) -> InventoryRow:
 
 
 def _row(
-    video_id: str, found: Mapping[str, Path], probed: Mapping[Path, Probed], out: bool
+    record: VideoRecord,
+    found: Mapping[str, Path],
+    probed: Mapping[Path, Probed],
+    out: bool,
 ) -> InventoryRow:
-    empty = InventoryRow(video_id, "", 0, 0, 0, 0, 0, 0, "", "", "", "")
+    empty = InventoryRow(record.video_id, "", 0, 0, 0, 0, 0, 0, "", "", "", "")
     if out:
         return replace(empty, status="excluded", reason="listed in data.exclude")
-    path = found.get(video_id)
+    path = found.get(record.video_id)
     if path is None:
         return replace(empty, status="missing", reason="no video file of this name")
-    result = probed[path]
-    return replace(empty, path=str(path), **asdict(result))
+    row = replace(empty, path=str(path), **asdict(probed[path]))
+    stated_s = record.duration_s
+    if row.status == "ok" and stated_s is not None:
+        difference_s = abs(row.duration_s - stated_s)
+        if difference_s > max(1.0, UNLIKE * stated_s):
+            odd = f"lasts {row.duration_s:.2f} s, the labels say {stated_s:.2f} s"
+            return replace(row, reason="; ".join(filter(None, [row.reason, odd])))
+    return row
 
 
 def _span(values: list[float] | list[int]) -> str:

@@ -55,6 +55,13 @@ def find_videos(folder: Path, video_ids: Collection[str], name: str) -> dict[str
             if stem in wanted and suffix.lower() in SUFFIXES:
                 found.setdefault(stem, []).append(Path(place, file))
     several = {stem: paths for stem, paths in found.items() if len(paths) > 1}
+    unreadable = [paths[0] for paths in found.values() if not _is_text(paths[0])]
+    if unreadable:
+        names = ", ".join(repr(str(path)) for path in sorted(unreadable)[:SHOWN])
+        raise ValueError(
+            f"the paths of {len(unreadable)} videos of {name} are not UTF-8 text;"
+            f" rename their folders: {names}"
+        )
     if several:
         lines = [
             f"{stem}: {', '.join(map(str, sorted(paths)))}"
@@ -67,6 +74,14 @@ def find_videos(folder: Path, video_ids: Collection[str], name: str) -> dict[str
             " one of each:\n  " + "\n  ".join(lines)
         )
     return {stem: paths[0] for stem, paths in found.items()}
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _warn(error: OSError) -> None:

@@ -31,15 +31,15 @@ from ssdet.data.frame_labels import official_instants
 from ssdet.data.inventory import read_inventory
 from ssdet.data.predictions import Predictions
 from ssdet.evaluate.protocol import (
+    EvaluatedVideo,
     Lost,
     Stream,
-    TestVideo,
     average,
     dense_scores,
+    evaluated_videos,
     instant_scores,
     metrics_of,
     refuse_other_videos,
-    test_videos,
 )
 from ssdet.evaluate.submission import write_submission
 from ssdet.files import sha256, write_text
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     inventory = read_inventory(args.inventory)
     durations = {row.video_id: row.duration_s for row in inventory if row.frames}
     dataset = dataset_from_arguments(args, durations)
-    videos, lost = test_videos(dataset, inventory, recipe.fps)
+    videos, lost = evaluated_videos(dataset, inventory, recipe.fps)
     with ExitStack() as stack:
         members = [stack.enter_context(Predictions(path)) for path in args.members]
         refuse_unfit(members, dataset, videos)
@@ -134,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def refuse_unfit(
-    members: Sequence[Predictions], dataset: Dataset, videos: Sequence[TestVideo]
+    members: Sequence[Predictions], dataset: Dataset, videos: Sequence[EvaluatedVideo]
 ) -> None:
     """See that every member predicts these videos and classes, and is there once.
 
@@ -193,7 +193,7 @@ def group_by_rate(
 
 
 def mean_streams(
-    groups: Sequence[Sequence[Predictions]], videos: Sequence[TestVideo]
+    groups: Sequence[Sequence[Predictions]], videos: Sequence[EvaluatedVideo]
 ) -> dict[str, list[Stream]]:
     """The mean of each group's logits, for every video, weighted by its members."""
     total = sum(len(group) for group in groups)
@@ -216,7 +216,7 @@ def mean_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def evaluate(
-    videos: Sequence[TestVideo],
+    videos: Sequence[EvaluatedVideo],
     lost: Sequence[Lost],
     streams: Mapping[str, Sequence[Stream]],
     dataset: Dataset,
@@ -241,7 +241,10 @@ def evaluate(
 
 
 def own_dense_map(
-    member: Predictions, videos: Sequence[TestVideo], dataset: Dataset, threads: int
+    member: Predictions,
+    videos: Sequence[EvaluatedVideo],
+    dataset: Dataset,
+    threads: int,
 ) -> float:
     """Dense mAP of one member alone."""
     streams = {v.video_id: [Stream(*member[v.video_id])] for v in videos}
@@ -250,7 +253,7 @@ def own_dense_map(
 
 
 def official_rows(
-    videos: Sequence[TestVideo], streams: Mapping[str, Sequence[Stream]]
+    videos: Sequence[EvaluatedVideo], streams: Mapping[str, Sequence[Stream]]
 ) -> list[tuple[str, np.ndarray]]:
     """Mean logits (25, K) of every video at the official instants."""
     rows = []
@@ -266,6 +269,9 @@ def summary(result: Mapping[str, Any]) -> str:
     chance = metrics["chance"]
     lines = [f"{result['name']} on {result['dataset']}, in percent:"]
     for key in ("dense_map", "map_25", "map_25_weighted"):
+        if metrics[key] is None:
+            lines.append(f"  {key:<16}   none: no action is shown at any instant")
+            continue
         value = f"{100 * metrics[key]:7.2f}"
         lines.append(f"  {key:<16}{value}   (chance {100 * chance[key]:.2f})")
     lines.append(

@@ -62,10 +62,8 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class TestVideo:
+class EvaluatedVideo:
     """A video that is evaluated: its actions and its clock."""
-
-    __test__ = False  # not a test, in spite of its name
 
     video_id: str
     segments: tuple[Segment, ...]
@@ -108,9 +106,9 @@ class Scores:
         return np.where(self.positives > 0, share, np.nan)
 
 
-def test_videos(
+def evaluated_videos(
     dataset: Dataset, inventory: Iterable[InventoryRow], fps: float | None
-) -> tuple[list[TestVideo], list[Lost]]:
+) -> tuple[list[EvaluatedVideo], list[Lost]]:
     """Split the test videos by what the inventory says of them.
 
     Args:
@@ -138,7 +136,7 @@ def test_videos(
             continue
         frames = resampled_frames(row, fps)
         timeline = Timeline(frames, record.duration_s or row.duration_s, 1)
-        videos.append(TestVideo(record.video_id, record.segments, timeline))
+        videos.append(EvaluatedVideo(record.video_id, record.segments, timeline))
     if not videos:
         raise StageError(
             f"{dataset.name}: no test video can be evaluated; look at the inventory's"
@@ -158,7 +156,7 @@ def resampled_frames(row: InventoryRow, fps: float | None) -> int:
 
 
 def refuse_other_videos(
-    path: object, found: Iterable[str], videos: Sequence[TestVideo]
+    path: object, found: Iterable[str], videos: Sequence[EvaluatedVideo]
 ) -> None:
     """See that a file of predictions has exactly the videos that are evaluated.
 
@@ -194,7 +192,7 @@ def average(
 
 
 def dense_scores(
-    videos: Sequence[TestVideo],
+    videos: Sequence[EvaluatedVideo],
     streams: Mapping[str, Sequence[Stream]],
     classes: Mapping[str, int],
     threads: int = 1,
@@ -221,7 +219,7 @@ def dense_scores(
 
 
 def instant_scores(
-    videos: Sequence[TestVideo],
+    videos: Sequence[EvaluatedVideo],
     lost: Sequence[Lost],
     streams: Mapping[str, Sequence[Stream]],
     classes: Mapping[str, int],
@@ -263,12 +261,12 @@ def metrics_of(
     """The `metrics` of a result: plain JSON types, null where there is no AP.
 
     Raises:
-        StageError: no frame, or no instant, has a label.
+        StageError: no frame has a label.
     """
-    if not dense.positives.any() or not instants.positives.any():
+    if not dense.positives.any():
         raise StageError(
-            "no action is seen in any test video, so there is nothing to detect; look"
-            " at the label file of the test videos"
+            "no action is seen in any frame of a test video, so there is nothing to"
+            " detect; look at the label file of the test videos"
         )
     return {
         **_means(dense.ap, instants.ap, instants.positives),
@@ -344,11 +342,11 @@ def _blocks(classes: int, rows: int) -> Iterator[slice]:
         yield slice(start, min(start + width, classes))
 
 
-def _means(dense: Array, instants: Array, positives: Array) -> dict[str, float]:
+def _means(dense: Array, instants: Array, positives: Array) -> dict[str, Any]:
     return {
-        "dense_map": mean_over_present(dense),
-        "map_25": mean_over_present(instants),
-        "map_25_weighted": weighted_mean_over_present(instants, positives),
+        "dense_map": _number(mean_over_present(dense)),
+        "map_25": _number(mean_over_present(instants)),
+        "map_25_weighted": _number(weighted_mean_over_present(instants, positives)),
     }
 
 

@@ -111,9 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def shard_records(
-    videos: setup.Videos, args: argparse.Namespace
-) -> list[VideoRecord]:
+def shard_records(videos: setup.Videos, args: argparse.Namespace) -> list[VideoRecord]:
     """The usable videos of the split that lie in the shard."""
     shard_videos = FramesConfig.model_validate_json(args.frames).shard_videos
     everything = [record.video_id for record in videos.dataset.records]

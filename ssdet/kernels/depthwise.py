@@ -1,10 +1,10 @@
 """Depthwise 3x3x3 convolution with a sane gradient on CPUs.
 
-PyTorch's CPU backward of a depthwise conv3d takes many times its forward. The gradient of
-the input is itself a depthwise convolution, of the output's gradient with the mirrored
-kernel (zeros put between its pixels first, where the stride was 2), and oneDNN runs that
-fast in channels_last_3d. The gradient of the weight stays PyTorch's own. On other
-devices, `F.conv3d` does all.
+PyTorch's CPU backward of a depthwise conv3d takes many times its forward. The gradient
+of the input is itself a depthwise convolution, of the output's gradient with the
+mirrored kernel (zeros put between its pixels first, where the stride was 2), and oneDNN
+runs that fast in channels_last_3d. The gradient of the weight stays PyTorch's own. On
+other devices, `F.conv3d` does all.
 """
 
 from __future__ import annotations

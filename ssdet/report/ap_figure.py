@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ssdet.report.labels import plain
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BAR, SUPPORT, CHANCE, MEAN = "#2f6f9f", "#b9c4cc", "#c8553d", "#333333"
+BAR, SUPPORT, CHANCE, MEAN = "#7fb2d6", "#c3ccd3", "#b3261e", "#222222"
 ROW_INCHES = 0.17
 MARGIN_INCHES = 1.4
 WIDTH_INCHES = 8.0
@@ -48,14 +50,16 @@ def ap_figure(result: Mapping[str, Any]) -> Figure:
     left.axvline(mean, color=MEAN, linestyle=":", label=f"mean, {mean:.1f} %")
     left.set_xlabel("average precision, every frame [%]")
     left.set_xlim(0, max(*ap, mean) * 1.05)
-    left.set_yticks(places, [row["class"] for row in classes])
+    left.set_yticks(places, [plain(row["class"]) for row in classes])
     left.set_ylim(-0.6, len(classes) - 0.4)
     left.tick_params(axis="y", length=0)
+    left.tick_params(axis="x", top=True, labeltop=True)
     left.legend(loc="lower right", frameon=False)
     right.barh(places, counts, color=SUPPORT, height=0.75)
     right.set_xscale("log")
     right.set_xlabel("positive frames")
     right.tick_params(axis="y", length=0)
+    right.tick_params(axis="x", top=True, labeltop=True)
     title = f"{result['name']} on {result['dataset']}: {len(classes)} classes"
     if left_out:
         title += f" ({left_out} more are in no test frame)"

@@ -17,7 +17,7 @@ from ssdet.data.annotations import add_dataset_arguments, dataset_from_arguments
 from ssdet.data.inventory import read_inventory
 from ssdet.data.predictions import Predictions
 from ssdet.evaluate.ensemble import group_by_rate, mean_streams, refuse_unfit
-from ssdet.evaluate.protocol import test_videos
+from ssdet.evaluate.protocol import evaluated_videos
 from ssdet.files import atomic, sha256
 from ssdet.report.ap_figure import ap_figure
 from ssdet.report.tables import read_result
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     durations = {row.video_id: row.duration_s for row in inventory if row.frames}
     dataset = dataset_from_arguments(args, durations)
     refuse_other_members(args.result, result, args.members)
-    videos, _ = test_videos(dataset, inventory, recipe.fps)
+    videos, _ = evaluated_videos(dataset, inventory, recipe.fps)
     with ExitStack() as stack:
         members = [stack.enter_context(Predictions(path)) for path in args.members]
         refuse_unfit(members, dataset, videos)

@@ -28,7 +28,7 @@ COLUMNS = {
     "chance_percent": "chance (dense)",
     "times_chance": "dense / chance",
     "videos_evaluated": "videos",
-    "videos_expected": "of",
+    "videos_expected": "expected",
 }
 NUMBERS = tuple(COLUMNS)[3:]
 NOTE = """\
@@ -80,18 +80,18 @@ def read_result(path: Path) -> dict[str, Any]:
     return dict(result)
 
 
-def row(result: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """The table's row of a result; percentages are not rounded."""
+def row(result: Mapping[str, Any]) -> dict[str, str | int | float | None]:
+    """The table's row of a result; percentages are not rounded, None: no value."""
     metrics, videos = result["metrics"], result["videos"]
     chance = metrics["chance"]["dense_map"]
     return {
         "dataset": result["dataset"],
         "name": result["name"],
         "members": " + ".join(member["model"] for member in result["members"]),
-        "dense_map_percent": 100 * metrics["dense_map"],
-        "map_25_percent": 100 * metrics["map_25"],
-        "map_25_weighted_percent": 100 * metrics["map_25_weighted"],
-        "chance_percent": 100 * chance,
+        "dense_map_percent": _percent(metrics["dense_map"]),
+        "map_25_percent": _percent(metrics["map_25"]),
+        "map_25_weighted_percent": _percent(metrics["map_25_weighted"]),
+        "chance_percent": _percent(chance),
         "times_chance": metrics["dense_map"] / chance,
         "videos_evaluated": videos["evaluated"],
         "videos_expected": videos["expected"],
@@ -130,7 +130,13 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return "| " + " | ".join(padded) + " |"
 
 
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
 def _shown(value: object) -> str:
+    if value is None:
+        return "-"
     text = f"{value:.2f}" if isinstance(value, float) else str(value)
     return text.replace("|", "\\|")
 

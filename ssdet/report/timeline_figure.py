@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssdet.evaluate.protocol import Stream, TestVideo, average
+from ssdet.evaluate.protocol import EvaluatedVideo, Stream, average
+from ssdet.report.labels import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TRUTH, SCORE, LINE = "#f0b85a", "#2f6f9f", "#d9dde0"
+TRUTH, SCORE, LINE = "#f8d9a0", "#2f6f9f", "#d9dde0"
 POINTS = 400  # at most, of a curve
 SHOWN_CLASSES = 12  # annotated ones, of a video
 FALSE_ALARMS = 2  # rows for classes that are not annotated but score highest
 ROW_INCHES = 0.3
+FILLED = 0.85  # share of a row's height
 MARGIN_INCHES = 0.8
 WIDTH_INCHES = 9.0
 
 
-def choose_videos(videos: Sequence[TestVideo], count: int) -> list[TestVideo]:
+def choose_videos(videos: Sequence[EvaluatedVideo], count: int) -> list[EvaluatedVideo]:
     """The videos with the most actions, most first."""
     order = sorted(videos, key=lambda video: (-len(video.segments), video.video_id))
     return order[:count]
@@ -30,7 +32,7 @@ def choose_videos(videos: Sequence[TestVideo], count: int) -> list[TestVideo]:
 
 def timeline_figure(
     result: Mapping[str, Any],
-    videos: Sequence[TestVideo],
+    videos: Sequence[EvaluatedVideo],
     streams: Mapping[str, Sequence[Stream]],
     classes: Sequence[str],
 ) -> Figure:
@@ -57,8 +59,7 @@ def timeline_figure(
         _panel(axes, video, streams[video.video_id], classes, shown[video.video_id])
     panels[-1, 0].set_xlabel("time [s]")
     figure.suptitle(
-        f"{result['name']} on {result['dataset']}: the {len(videos)} test videos with"
-        " the most actions",
+        f"{result['name']} on {result['dataset']}: test videos with the most actions",
         x=0.01,
         ha="left",
         fontweight="bold",
@@ -72,7 +73,7 @@ def timeline_figure(
 
 
 def _shown(
-    video: TestVideo, streams: Sequence[Stream], classes: Sequence[str]
+    video: EvaluatedVideo, streams: Sequence[Stream], classes: Sequence[str]
 ) -> list[int]:
     """Rows of a panel: annotated classes by their first start, then false alarms."""
     index = {name: k for k, name in enumerate(classes)}
@@ -84,45 +85,40 @@ def _shown(
 
 def _panel(
     axes: Axes,
-    video: TestVideo,
+    video: EvaluatedVideo,
     streams: Sequence[Stream],
     classes: Sequence[str],
     rows: Sequence[int],
 ) -> None:
     times_s = _times_s(video)
-    probability = 1 / (1 + np.exp(-average(streams, times_s)[:, rows]))
-    full = float(probability.max())
-    for place, k in enumerate(rows):
-        bottom = -float(place)
-        for segment in video.segments:
-            if segment.label == classes[k]:
-                length_s = segment.end_s - segment.start_s
-                axes.broken_barh(
-                    [(segment.start_s, length_s)],
-                    (bottom, 0.85),
-                    facecolor=TRUTH,
-                    alpha=0.6,
-                    linewidth=0,
-                )
-        curve = bottom + 0.85 * probability[:, place] / full
-        axes.fill_between(times_s, bottom, curve, color=SCORE, alpha=0.35, linewidth=0)
+    logits = average(streams, times_s)[:, rows]
+    probability = np.exp(-np.logaddexp(0.0, -logits))  # (N, rows)
+    full = float(probability.max()) or 1.0
+    names = [classes[k] for k in rows]
+    for place, name in enumerate(names):
+        bars = [
+            (s.start_s, s.end_s - s.start_s) for s in video.segments if s.label == name
+        ]
+        axes.broken_barh(bars, (-place, FILLED), facecolor=TRUTH, linewidth=0)
+        curve = FILLED * probability[:, place] / full - place
+        axes.fill_between(times_s, -place, curve, color=SCORE, alpha=0.35, linewidth=0)
         axes.plot(times_s, curve, color=SCORE, linewidth=1.0)
-        axes.axhline(bottom, color=LINE, linewidth=0.6, zorder=0)
-    names = {segment.label for segment in video.segments}
-    labels = [classes[k] if classes[k] in names else f"({classes[k]})" for k in rows]
-    axes.set_yticks([0.4 - place for place in range(len(rows))], labels)
+        axes.axhline(-place, color=LINE, linewidth=0.6, zorder=0)
+    annotated = {segment.label for segment in video.segments}
+    ticks = [plain(n) if n in annotated else f"({plain(n)})" for n in names]
+    axes.set_yticks([FILLED / 2 - place for place in range(len(rows))], ticks)
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(-len(rows) + 0.9, 1.05)
+    axes.set_ylim(FILLED - len(rows), 1.05)
     axes.set_xlim(0, video.timeline.duration_s)
     axes.spines["left"].set_visible(False)
-    left_out = len(names) - sum(classes[k] in names for k in rows)
-    more = f", {left_out} more classes not shown" if left_out else ""
-    axes.set_title(
-        f"{video.video_id}: {len(video.segments)} actions; a row's height is a"
-        f" probability of {full:.2g}; (not annotated){more}"
+    title = (
+        f"{plain(video.video_id)}: {len(video.segments)} actions; the height of a row"
+        f" is a probability of {full:.2g}; (not annotated)"
     )
+    left_out = len(annotated - set(names))
+    axes.set_title(title + (f"; {left_out} classes not shown" if left_out else ""))
 
 
-def _times_s(video: TestVideo) -> np.ndarray:
+def _times_s(video: EvaluatedVideo) -> np.ndarray:
     duration_s = video.timeline.duration_s
     return np.linspace(0, duration_s, min(POINTS, 2 * video.timeline.frames))

@@ -85,8 +85,9 @@ class Rolling:
             if state["fingerprint"] != self.fingerprint:
                 raise StageError(
                     f"{self.folder} holds the state of another job"
-                    f" ({_differences(state['job'], self.job)}). To start afresh, remove"
-                    " that folder; to continue the old job, restore its configuration"
+                    f" ({_differences(state['job'], self.job)}). Remove that folder to"
+                    " start afresh, or restore the configuration to go on with the old"
+                    " job"
                 )
             for name, part in self.parts.items():
                 part.load_state_dict(state["parts"][name])

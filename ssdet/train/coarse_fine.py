@@ -32,9 +32,9 @@ from ssdet.models.x3d import FEATURES
 from ssdet.provenance import now
 from ssdet.stage import run
 from ssdet.train import distributed, loop, setup
-from ssdet.train.checkpoint import Rolling, load_initial
+from ssdet.train.checkpoint import Rolling, Stateful, load_initial
 from ssdet.train.detection_clips import DetectionClips, network_input
-from ssdet.train.execution import autocast, channels_last
+from ssdet.train.execution import autocast, channels_last, place
 from ssdet.train.losses import (
     detection_loss,
     interpolate_in_time,
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     features = FeatureStore(args.features_dir)
     parents = {
         "inventory": args.inventory,
-        "labels": args.training,
+        "training": Path(args.training),
         "init": args.init,
         **{f"features/{path.name}": path for path in features.paths},
     }
@@ -99,16 +99,18 @@ def main(argv: list[str] | None = None) -> None:
             cfg,
             len(videos.dataset.classes),
         )
-        start_from(
-            model.trunk, load_initial(args.init), ("head.fc2.",), str(args.init)
-        )
-        model.to(world.device, memory_format=torch.channels_last_3d)
+        start_from(model.trunk, load_initial(args.init), ("head.fc2.",), str(args.init))
+        place(model, world.device)
         factor = cfg.fusion_rate_factor
         optimizer = build_optimizer(
             model, cfg, lambda name: factor if name.startswith("fusion.") else 1.0
         )
         best = Best(model)
-        parts = {"model": model, "optimizer": optimizer, "best": best}
+        parts: dict[str, Stateful] = {
+            "model": model,
+            "optimizer": optimizer,
+            "best": best,
+        }
         rolling = Rolling(args.out, job, parts, world.rank)
         first = rolling.restore()
         epoch = steps_per_epoch(len(records), cfg.batch_size, cfg.clips_per_video)
@@ -192,9 +194,7 @@ class TwoStreamClips:
         window = feature_window(rows, start, self.cfg.frames, width)
         if self.cfg.compat == "reference":
             window, start = 0, (first + 1) // self.coarse.stride
-        fine = self.features.read(
-            video_id, window, min(rows, window + width), FEATURES
-        )
+        fine = self.features.read(video_id, window, min(rows, window + width), FEATURES)
         taken = next(iter(fine.values())).shape[1]
         return {
             **item,

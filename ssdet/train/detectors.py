@@ -13,6 +13,7 @@ from ssdet.config import CoarseFineConfig, ModelConfig
 from ssdet.models import CoarseFine, X3DDetector, build_coarse_fine, build_detector
 from ssdet.stage import StageError
 from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.execution import place
 
 
 def load_detector(
@@ -59,6 +60,6 @@ def load_detector(
     else:
         fusion = CoarseFineConfig.model_validate(config["coarse_fine"])
         model = build_coarse_fine(model_config, fusion, len(classes))
-    model.load_state_dict(checkpoint["weights"], strict=False)
-    model.to(device, memory_format=torch.channels_last_3d)
+    model.load_state_dict(checkpoint["weights"])
+    place(model, device)
     return model.eval(), checkpoint

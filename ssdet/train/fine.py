@@ -27,9 +27,9 @@ from ssdet.models.sub_batch_norm import set_splits, split_free_state
 from ssdet.provenance import now
 from ssdet.stage import run
 from ssdet.train import distributed, loop, setup
-from ssdet.train.checkpoint import Rolling, load_initial
+from ssdet.train.checkpoint import Rolling, Stateful, load_initial
 from ssdet.train.detection_clips import DetectionClips, network_input
-from ssdet.train.execution import autocast, channels_last
+from ssdet.train.execution import autocast, channels_last, place
 from ssdet.train.losses import detection_loss, resize_in_index
 from ssdet.train.optimizer import build_optimizer
 from ssdet.train.schedule import rate_at
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     recipe = DatasetRecipe.model_validate_json(args.dataset)
     parents = {
         "inventory": args.inventory,
-        "labels": args.training,
+        "training": Path(args.training),
         "init": args.init,
     }
     job = setup.job_of(args, REVISION, SECTIONS, parents, pretext=args.pretext)
@@ -83,9 +83,9 @@ def main(argv: list[str] | None = None) -> None:
         )
         start_from(model, load_initial(args.init), ("head.fc2.",), str(args.init))
         set_splits(model, setup.splits(cfg, world))
-        model.to(world.device, memory_format=torch.channels_last_3d)
+        place(model, world.device)
         optimizer = build_optimizer(model, cfg)
-        parts = {"model": model, "optimizer": optimizer}
+        parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
         rolling = Rolling(args.out, job, parts, world.rank)
         first = rolling.restore()
         epoch = steps_per_epoch(len(records), cfg.batch_size, cfg.clips_per_video)

@@ -129,7 +129,7 @@ def _step(
             " so a rerun with the same configuration repeats this"
         )
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
     return value
 

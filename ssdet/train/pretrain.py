@@ -33,9 +33,9 @@ from ssdet.provenance import now
 from ssdet.randomness import generator
 from ssdet.stage import run
 from ssdet.train import distributed, loop, setup
-from ssdet.train.checkpoint import Rolling, load_initial
+from ssdet.train.checkpoint import Rolling, Stateful, load_initial
 from ssdet.train.detection_clips import crop_clip
-from ssdet.train.execution import autocast, channels_last
+from ssdet.train.execution import autocast, channels_last, place
 from ssdet.train.optimizer import build_optimizer
 from ssdet.train.schedule import rate_at
 from ssdet.train.weights import start_from
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments().parse_args(argv)
     started = now()
     cfg = PretrainConfig.model_validate_json(args.pretrain)
-    parents = {"inventory": args.inventory, "labels": args.training}
+    parents = {"inventory": args.inventory, "training": Path(args.training)}
     if args.init:
         parents["init"] = Path(args.init)
     job = setup.job_of(args, REVISION, SECTIONS, parents, pretext=args.pretext)
@@ -82,9 +82,9 @@ def main(argv: list[str] | None = None) -> None:
         if args.init:
             start_from(model, load_initial(args.init), ("head.fc2.",), args.init)
         set_splits(model, setup.splits(cfg, world))
-        model.to(world.device, memory_format=torch.channels_last_3d)
+        place(model, world.device)
         optimizer = build_optimizer(model, cfg)
-        parts = {"model": model, "optimizer": optimizer}
+        parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
         rolling = Rolling(args.out, job, parts, world.rank)
         first = rolling.restore()
         records = videos.of("training")
@@ -144,9 +144,7 @@ class Pretext:
     @property
     def outputs(self) -> int:
         """Classes of the detector: those of the data set, and background if used."""
-        return policy.number_of_outputs(
-            len(self.videos.dataset.classes), self.augment
-        )
+        return policy.number_of_outputs(len(self.videos.dataset.classes), self.augment)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -199,9 +197,7 @@ class Pretext:
                     for window in windows
                 ]
             )
-            video = normalise(
-                clips.to(self.device), self.recipe.mean, self.recipe.std
-            )
+            video = normalise(clips.to(self.device), self.recipe.mean, self.recipe.std)
             with torch.inference_mode(), autocast(self.device):
                 logits = model(channels_last(video)).float().mean(2)  # (B, K)
             found = logits[:, background:].argmax(1)

@@ -149,7 +149,15 @@ def job_of(
     parents: Mapping[str, Path],
     **more: str,
 ) -> dict[str, Any]:
-    """What a training run computes: nothing of where files lie or how fast it goes."""
+    """What a training run computes: nothing of where files lie or how fast it goes.
+
+    Raises:
+        StageError: a parent is not there.
+    """
+    for name, path in parents.items():
+        if not path.is_file():
+            what = "checkpoint" if name == "init" else "file"
+            raise StageError(f"no {what} at {path} (--{name})")
     return {
         **{name: json.loads(getattr(args, name)) for name in sections},
         **more,

@@ -52,7 +52,7 @@ def start_from(
             f" differences): {shown}. The config section model must be that of the"
             " weights"
         )
-    model.load_state_dict({**own, **offered}, strict=False)
+    model.load_state_dict({**own, **offered})
     log.info("loaded %d tensors of %s", len(offered), origin)
     if kept:
         log.info("fresh: %s", ", ".join(sorted(kept)))

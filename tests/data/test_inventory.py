@@ -170,6 +170,17 @@ def test_two_files_of_one_name(tmp_path, make_video, run):
         run("a,0,0.1,run,train\nb,,,,test\n")
 
 
+def test_a_path_that_is_no_text(tmp_path, make_video, run):
+    path = make_video(tmp_path / "videos/a.mp4", [9])
+    folder = os.fsencode(tmp_path / "videos") + b"/l\xe4uft"
+    os.mkdir(folder)
+    os.rename(path, folder + b"/a.mp4")
+    with pytest.raises(
+        ValueError, match=r"1 videos of mine are not UTF-8 text; rename"
+    ):
+        run("a,0,0.1,run,train\nb,,,,test\n")
+
+
 def test_a_link_in_a_circle_is_followed_once(tmp_path, make_video, run):
     make_video(tmp_path / "videos/a.mp4", [9] * 5)
     make_video(tmp_path / "elsewhere/b.mp4", [9] * 5)
@@ -244,6 +255,30 @@ def test_a_file_that_cannot_be_read(tmp_path, make_video, run):
     rows = read_inventory(run("a,0,0.1,run,train\nb,,,,test\nc,,,,test\n", allowed=0.5))
     assert rows[2].status == "corrupt"
     assert rows[2].reason == "cannot be read: No such file or directory"
+
+
+def test_another_duration_than_the_labels_say_is_told(tmp_path, make_video):
+    for name in "ab":
+        make_video(tmp_path / f"videos/{name}.mp4", [9] * 20)
+    labels, out = tmp_path / "labels.json", tmp_path / "inventory.csv"
+    stated = {"a": ("training", 3.5), "b": ("testing", 2.9)}
+    text = {
+        name: {"subset": subset, "duration": seconds, "actions": [[1, 0, 1]]}
+        for name, (subset, seconds) in stated.items()
+    }
+    labels.write_text(json.dumps(text))
+    recipe = {**RECIPE, "format": "multithumos", "segments": "refuse"}
+    main(
+        [
+            *("--name", "mine", "--dataset", json.dumps(recipe), "--classes", ""),
+            *("--training", str(labels), "--testing", str(labels), "--out", str(out)),
+            *("--videos", str(tmp_path / "videos")),
+            *("--data", '{"max_missing_fraction": 0, "exclude": []}'),
+        ]
+    )
+    first, second = read_inventory(out)
+    assert first.reason == "lasts 2.00 s, the labels say 3.50 s"
+    assert (second.reason, second.status) == ("", "ok")
 
 
 def test_damage_is_told(shared, tmp_path, make_video, run, caplog):

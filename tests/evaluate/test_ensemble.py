@@ -105,7 +105,9 @@ def home(tmp_path):
 
 def segments_of(name):
     rows = [row.split(",") for row in ROWS.splitlines()[1:]]
-    return [Segment(float(r[1]), float(r[2]), r[3]) for r in rows if r[0] == name and r[1]]
+    return [
+        Segment(float(r[1]), float(r[2]), r[3]) for r in rows if r[0] == name and r[1]
+    ]
 
 
 def expected_scores(members, videos="abc"):
@@ -249,10 +251,20 @@ def cut(logits):
 @pytest.mark.parametrize(
     ("model", "change", "facts", "message"),
     [
-        ("two", shifted, {}, r"two\.h5 does not fit .*one\.h5: row 0 of video a stands"),
+        (
+            "two",
+            shifted,
+            {},
+            r"two\.h5 does not fit .*one\.h5: row 0 of video a stands",
+        ),
         ("two", cut, {}, r"video a has 13 rows, there it has 15"),
         ("one", None, {}, r"one would count twice"),
-        ("two", None, {"dataset": "away"}, r"two\.h5 was predicted .* 'away', .*'home'"),
+        (
+            "two",
+            None,
+            {"dataset": "away"},
+            r"two\.h5 was predicted .* 'away', .*'home'",
+        ),
         (
             "two",
             None,
@@ -279,7 +291,9 @@ def test_other_numbers_of_classes_are_refused(home):
 
 def test_a_video_without_predictions_is_an_error(home):
     path = home.member("one", home.logits(1, videos="ac"))
-    with pytest.raises(StageError, match=r"lacks 1 of 3 test videos .*: b\. Run predict"):
+    with pytest.raises(
+        StageError, match=r"lacks 1 of 3 test videos .*: b\. Run predict"
+    ):
         home.run(path)
 
 
@@ -290,10 +304,12 @@ def test_predictions_of_other_videos_are_an_error(home):
         home.run(path)
 
 
-def test_three_rates_are_refused(home):
+@pytest.mark.parametrize("third", ["single", "two_stream"])
+def test_three_rates_are_refused(home, third):
     two_stream, single = home.logits(2, two_stream=True), home.logits(1)
     paths = [home.member("one", single), home.member("two", two_stream)]
-    paths.append(home.member("three", shifted(single)))
+    other = single if third == "single" else two_stream
+    paths.append(home.member("three", shifted(other)))
     with pytest.raises(StageError, match="does not fit"):
         home.run(*paths)
 

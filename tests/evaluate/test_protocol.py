@@ -10,14 +10,14 @@ from ssdet.data.annotations import Dataset, Segment, VideoRecord
 from ssdet.data.inventory import InventoryRow
 from ssdet.data.sampling import Timeline
 from ssdet.evaluate import protocol
-from ssdet.evaluate.protocol import Lost, Scores, Stream, TestVideo
+from ssdet.evaluate.protocol import EvaluatedVideo, Lost, Scores, Stream
 
 CLASSES = {"a": 0, "b": 1}
 
 
 def video(name, frames, duration_s, *segments):
     found = tuple(Segment(*segment) for segment in segments)
-    return TestVideo(name, found, Timeline(frames, duration_s, 1))
+    return EvaluatedVideo(name, found, Timeline(frames, duration_s, 1))
 
 
 def stream(rows, times_s, weight=1.0):
@@ -68,7 +68,7 @@ def test_instants_include_both_ends():
 
 def test_lost_videos_rank_last_with_their_positives():
     videos = [video("v", 50, 25.0, (0.0, 1.0, "a"))]
-    streams = {"v": [stream([[25.0 - t, 0.0] for t in range(25)], np.arange(25.0))]}
+    streams = {"v": [stream([[-1.0 - t, 0.0] for t in range(25)], np.arange(25.0))]}
     lost = [
         Lost("w", "missing", "", (Segment(0.0, 0.0, "a"),), 10.0),
         Lost("x", "missing", "", (Segment(0.0, 5.0, "a"),), None),
@@ -123,23 +123,30 @@ def test_test_videos_are_split_by_the_inventory():
     gone = VideoRecord("w", None, (), "testing")
     training = VideoRecord("t", 1.0, (), "training")
     rows = [inventory_row("v"), inventory_row("w", "corrupt"), inventory_row("t")]
-    videos, lost = protocol.test_videos(dataset(record, gone, training), rows, None)
-    assert videos == [TestVideo("v", record.segments, Timeline(240, 9.5, 1))]
+    videos, lost = protocol.evaluated_videos(
+        dataset(record, gone, training), rows, None
+    )
+    assert videos == [EvaluatedVideo("v", record.segments, Timeline(240, 9.5, 1))]
     assert lost == [Lost("w", "corrupt", "why", (), None)]
-    (resampled,), _ = protocol.test_videos(dataset(record, gone), rows, 12.0)
+    (resampled,), _ = protocol.evaluated_videos(dataset(record, gone), rows, 12.0)
     assert resampled.timeline == Timeline(120, 9.5, 1)
 
 
 def test_duration_of_the_inventory_where_the_labels_state_none():
     record = VideoRecord("v", None, (), "testing")
-    (found,), _ = protocol.test_videos(dataset(record), [inventory_row("v")], None)
+    (found,), _ = protocol.evaluated_videos(dataset(record), [inventory_row("v")], None)
     assert found.timeline.duration_s == 10.0 and found.timeline.fps == 24.0
 
 
 @pytest.mark.parametrize(
     ("frames", "duration_s", "fps", "expected"),
-    [(240, 10.0, None, 240), (240, 10.0, 24.0, 240), (300, 10.02, 24.0, 240)]
-    + [(1, 0.01, 24.0, 1), (7, 0.5, None, 7)],
+    [
+        (240, 10.0, None, 240),
+        (240, 10.0, 24.0, 240),
+        (300, 10.02, 24.0, 240),
+        (1, 0.01, 24.0, 1),
+        (7, 0.5, None, 7),
+    ],
 )
 def test_resampled_frames(frames, duration_s, fps, expected):
     row = inventory_row("v", frames=frames, duration_s=duration_s)
@@ -148,15 +155,17 @@ def test_resampled_frames(frames, duration_s, fps, expected):
 
 def test_the_inventory_must_know_every_test_video():
     records = [VideoRecord(name, 1.0, (), "testing") for name in "vwx"]
-    with pytest.raises(ValueError, match=r"lacks 2 of 3 test videos of home: v, x\. Run"):
-        protocol.test_videos(dataset(*records), [inventory_row("w")], None)
+    with pytest.raises(
+        ValueError, match=r"lacks 2 of 3 test videos of home: v, x\. Run"
+    ):
+        protocol.evaluated_videos(dataset(*records), [inventory_row("w")], None)
 
 
 def test_no_usable_test_video():
     record = VideoRecord("v", 1.0, (), "testing")
     rows = [inventory_row("v", "missing")]
     with pytest.raises(ValueError, match="home: no test video can be evaluated"):
-        protocol.test_videos(dataset(record), rows, None)
+        protocol.evaluated_videos(dataset(record), rows, None)
 
 
 def test_predictions_must_have_exactly_the_videos():
@@ -199,5 +208,14 @@ def test_metrics_are_plain_json():
         ],
     }
     empty = dataclasses.replace(dense, ap=dense.ap * nan, positives=np.zeros(2, int))
-    with pytest.raises(ValueError, match="no action is seen in any test video"):
+    with pytest.raises(ValueError, match="no action is seen in any frame"):
         protocol.metrics_of(empty, instants, ["a", "b"])
+
+
+def test_no_action_at_any_instant():
+    dense = Scores(np.array([0.5]), np.array([10]), 40)
+    instants = Scores(np.array([float("nan")]), np.array([0]), 50)
+    found = protocol.metrics_of(dense, instants, ["a"])
+    assert found["dense_map"] == 0.5
+    assert found["map_25"] is None and found["map_25_weighted"] is None
+    assert found["chance"]["map_25"] is None

@@ -14,7 +14,7 @@ def lines(path, *texts):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_round_trip_is_exact(tmp_path, dtype):
     draws = np.random.default_rng(0)
-    scores = (draws.normal(size=(2, 25, 3)) * 10.0 ** draws.integers(-9, 9, (2, 25, 1)))
+    scores = draws.normal(size=(2, 25, 3)) * 10.0 ** draws.integers(-9, 9, (2, 25, 1))
     scores = scores.astype(dtype)
     write_submission(tmp_path / "s.txt", zip("ba", scores, strict=True))
     text = (tmp_path / "s.txt").read_text().splitlines()

@@ -39,7 +39,7 @@ rule predict:
         ' --classes "{input.classes}"'
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
-        " --features-dir {params.features_dir:q}"
+        ' --features-dir "{params.features_dir}"'
         " --checkpoint {input.checkpoint:q} --model-name {wildcards.model}"
         " --spatial {params.spatial:q} --sampling {params.sampling:q}"
         " --predict {params.predict:q}"

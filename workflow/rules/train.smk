@@ -13,6 +13,7 @@ rule pretrain:
         init=[] if cfg.pretrain.init is None else cfg.pretrain.init,
     output:
         checkpoint=results("pretrain/{pretext}/checkpoint.pt"),
+        record=results("pretrain/{pretext}/checkpoint.json"),
     log:
         results("logs/pretrain/{pretext}.log"),
     benchmark:
@@ -65,6 +66,7 @@ rule train_fine:
         init=results("pretrain/{pretext}/checkpoint.pt"),
     output:
         checkpoint=results("{dataset}/fine/{pretext}/checkpoint.pt"),
+        record=results("{dataset}/fine/{pretext}/checkpoint.json"),
     log:
         results("logs/train_fine/{dataset}/{pretext}.log"),
     benchmark:
@@ -122,6 +124,7 @@ rule train_coarse_fine:
         init=results("pretrain/{coarse}/checkpoint.pt"),
     output:
         checkpoint=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.pt"),
+        record=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.json"),
     log:
         results("logs/train_coarse_fine/{dataset}/{coarse}_{fine}.log"),
     benchmark:

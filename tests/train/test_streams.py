@@ -1,0 +1,169 @@
+"""From a pretrained checkpoint to predictions: fine, features, coarse_fine, predict."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from ssdet.data.feature_store import FeatureStore
+from ssdet.data.predictions import Predictions
+from ssdet.evaluate import predict
+from ssdet.features import extract
+from ssdet.stage import StageError
+from ssdet.train import coarse_fine, fine, pretrain
+from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.setup import hold_out
+
+
+@pytest.fixture(scope="module")
+def chain(tiny, tmp_path_factory):
+    """Folder with every file of one two-stream model."""
+    folder = tmp_path_factory.mktemp("chain")
+    pretrain.main(tiny.pretrain(folder / "pretrain.pt"))
+    fine.main(tiny.fine(folder / "fine.pt", folder / "pretrain.pt"))
+    for split in ("training", "testing"):
+        for shard in range(tiny.shards):
+            extract.main(
+                tiny.extract(
+                    folder / split / f"shard-{shard:03d}.h5",
+                    folder / "fine.pt",
+                    split,
+                    shard,
+                )
+            )
+    coarse_fine.main(
+        tiny.coarse_fine(
+            folder / "coarse_fine.pt", folder / "pretrain.pt", folder / "training"
+        )
+    )
+    predict.main(tiny.predict(folder / "fine.h5", folder / "fine.pt"))
+    predict.main(
+        tiny.predict(
+            folder / "coarse_fine.h5", folder / "coarse_fine.pt", folder / "testing"
+        )
+    )
+    return folder
+
+
+def test_fine_tuning_starts_from_the_pretraining_with_a_fresh_classifier(chain):
+    content = load_checkpoint(chain / "fine.pt")
+    before = load_checkpoint(chain / "pretrain.pt")
+    assert len(content["classes"]) == 10
+    assert content["weights"]["head.fc2.weight"].shape[0] == 10
+    assert before["weights"]["head.fc2.weight"].shape[0] == 9
+    history = json.loads((chain / "fine.json").read_text())["history"]
+    assert 0 <= history[-1]["val_map"] <= 1
+
+
+def test_predictions_hold_each_test_video_at_clip_rate(chain, tiny):
+    predictions = Predictions(chain / "fine.h5")
+    assert len(predictions.video_ids) == tiny.config.synthetic.testing_videos
+    logits, times = predictions[predictions.video_ids[0]]
+    stride, fps = tiny.config.sampling.stride, tiny.config.datasets["charades"].fps
+    frames = round((times[-1]) * fps) + 1  # aligned corners: the last is the last frame
+    assert len(logits) == len(times) == -(-frames // stride)
+    assert times[0] == 0
+
+
+def test_two_stream_logits_are_four_for_each_bin(chain, tiny):
+    predictions = Predictions(chain / "coarse_fine.h5")
+    features = FeatureStore(chain / "testing")
+    for video_id in predictions.video_ids:
+        logits, _ = predictions[video_id]
+        rows = features.info(video_id).length
+        assert len(logits) == 4 * -(-rows // 4)
+
+
+def test_cached_logits_are_the_detectors_own(chain):
+    features = FeatureStore(chain / "testing")
+    predictions = Predictions(chain / "fine.h5")
+    video_id = predictions.video_ids[0]
+    cached = features.logits(video_id)
+    own = torch.from_numpy(predictions[video_id][0])
+    rows = len(cached)
+    if rows == len(own):  # else the last step was cut short: another clip length
+        torch.testing.assert_close(torch.as_tensor(cached), own, atol=1e-5, rtol=1e-5)
+    assert rows in (len(own), len(own) - 1)
+
+
+def test_a_resumed_two_stream_run_ends_with_the_same_bytes(chain, tiny, tmp_path):
+    out = tmp_path / "c.pt"
+    arguments = tiny.coarse_fine(
+        out, chain / "pretrain.pt", chain / "training", checkpoint_seconds=0
+    )
+    coarse_fine.main(arguments)
+    expected = out.read_bytes()
+    # The last state before the end, as a run that was killed then would leave it.
+    from ssdet.train import checkpoint
+
+    kept = []
+    finish = checkpoint.Rolling.finish
+    out.unlink()
+    try:
+        checkpoint.Rolling.finish = lambda self, *given: kept.append(self.folder)
+        coarse_fine.main(arguments)
+    finally:
+        checkpoint.Rolling.finish = finish
+    assert any(kept[0].glob("step-*.pt"))
+    coarse_fine.main(arguments)
+    assert out.read_bytes() == expected
+
+
+def test_features_of_another_stride_are_refused(chain, tiny, tmp_path):
+    folder = tmp_path / "training"
+    shutil.copytree(chain / "training", folder)
+    for path in folder.iterdir():
+        with h5py.File(path, "a") as file:
+            file.attrs["stride"] = 9
+    arguments = tiny.coarse_fine(tmp_path / "c.pt", chain / "pretrain.pt", folder)
+    with pytest.raises(ValueError, match=r"stride 9, sampling\.stride is 4"):
+        coarse_fine.main(arguments)
+
+
+def test_a_checkpoint_of_another_stage_or_class_list_is_refused(chain, tiny, tmp_path):
+    with pytest.raises(StageError, match="checkpoint of pretrain, which has no detec"):
+        predict.main(tiny.predict(tmp_path / "p.h5", chain / "pretrain.pt"))
+    content = torch.load(chain / "fine.pt", weights_only=True)
+    content["classes"] = content["classes"][:-1]
+    torch.save(content, tmp_path / "few.pt")
+    with pytest.raises(StageError, match="has 9 classes .* the data set has 10"):
+        predict.main(tiny.predict(tmp_path / "p.h5", tmp_path / "few.pt"))
+    assert not (tmp_path / "p.h5").exists()
+
+
+def test_two_stream_predictions_need_features(chain, tiny, tmp_path):
+    with pytest.raises(StageError, match="give the features of its fine stream"):
+        predict.main(tiny.predict(tmp_path / "p.h5", chain / "coarse_fine.pt"))
+
+
+def test_weights_of_another_network_are_refused_with_what_differs(
+    chain, tiny, tmp_path
+):
+    content = torch.load(chain / "pretrain.pt", weights_only=True)
+    del content["weights"]["backbone.conv5.weight"]
+    torch.save(content, tmp_path / "damaged.pt")
+    with pytest.raises(
+        StageError, match=r"do not fit .*backbone\.conv5\.weight is missing"
+    ):
+        fine.main(tiny.fine(tmp_path / "f.pt", tmp_path / "damaged.pt"))
+
+
+def test_held_out_videos_are_the_same_for_one_seed():
+    from ssdet.data.annotations import VideoRecord
+
+    records = tuple(VideoRecord(f"v{i}", 1.0, (), "training") for i in range(10))
+    kept, held = hold_out(records, 0.3, seed=0)
+    assert len(held) == 3
+    assert set(kept) | set(held) == set(records)
+    assert hold_out(records, 0.3, seed=0) == (kept, held)
+    assert hold_out(records, 0.0, seed=0) == (records, ())
+    assert len(hold_out(records, 0.99, seed=0)[0]) == 1
+
+
+def test_scores_are_finite(chain):
+    for name in ("fine.h5", "coarse_fine.h5"):
+        predictions = Predictions(chain / name)
+        assert all(np.isfinite(predictions[v][0]).all() for v in predictions.video_ids)
