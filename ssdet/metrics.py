@@ -20,6 +20,9 @@ Array = npt.NDArray[Any]
 Ties = Literal["row_order", "grouped"]
 COLUMNS = 16  # classes ranked in one go: a cache line of float32 scores
 PIECE = 256  # rows
+FEW = 2**17  # rows that are sorted in one go
+BINS = 2**19
+SAMPLE = 4096  # rows that the width of the bins is chosen by
 
 
 def average_precision(
@@ -148,17 +151,64 @@ def descending_order(scores: Array) -> npt.NDArray[np.int64]:
 
 
 def _one_class(scores: Array, positive: Array, ties: Ties) -> float:
-    order = descending_order(scores)
-    rank = np.flatnonzero(positive[order])  # (P,), ranks of the positives, from 0
-    if not rank.size:
+    order, skipped = _order_that_matters(scores, positive)
+    place = np.flatnonzero(positive[order])  # (P,), of the positives, from 0
+    if not place.size:
         return float("nan")
-    hits = np.arange(1, rank.size + 1)
+    hits = np.arange(1, place.size + 1)
     if ties == "grouped":
         ranked = scores[order]
         last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-        rank = last[np.searchsorted(last, rank)]  # end of each positive's run of ties
-        hits = np.searchsorted(rank, rank, side="right")
-    return float(np.mean(hits / (rank + 1)))
+        place = last[np.searchsorted(last, place)]  # end of each positive's run of ties
+        hits = np.searchsorted(place, place, side="right")
+    return float(np.mean(hits / (place + skipped[place] + 1)))
+
+
+def _order_that_matters(scores: Array, positive: Array) -> tuple[Array, Array]:
+    """Rows by falling score, without most of those that lie between two positives.
+
+    The rows are counted in bins of equal width. Only those that share a bin with a
+    positive must be sorted to know the positives' ranks; that is a small part of them,
+    and no bad choice of the bins can make a rank wrong.
+
+    Args:
+        scores: (N,), no NaN.
+        positive: (N,), bool.
+
+    Returns:
+        Row numbers (M,) by falling score, equal scores in row order, and (M,): how many
+        rows left out rank ahead of each.
+    """
+    bins = _bins(scores) if len(scores) > FEW else None
+    if bins is None:
+        order = descending_order(scores)
+        return order, np.zeros(len(order), dtype=np.int64)
+    wanted = np.zeros(BINS, dtype=np.bool_)
+    wanted[bins[positive]] = True
+    rows = np.flatnonzero(wanted[bins])
+    count = np.bincount(bins, minlength=BINS)
+    ahead = np.cumsum(count) - count  # rows in better bins
+    order = rows[descending_order(scores[rows])]
+    bins = bins[order]
+    starts = np.append(True, bins[1:] != bins[:-1]) if bins.size else bins > 0
+    first = np.maximum.accumulate(np.where(starts, np.arange(bins.size), 0))
+    return order, ahead[bins] - first
+
+
+def _bins(scores: Array) -> Array | None:
+    """Bin (N,) of each row, 0 for the highest scores; None if there is no width."""
+    sample = np.sort(scores[:: len(scores) // SAMPLE + 1])
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return None
+    edge = sample.size // 1000  # the few beyond these share the first and last bin
+    low, high = sample[edge], sample[-1 - edge]
+    with np.errstate(over="ignore"):
+        width = high - low
+        if not 0 < width < np.inf:
+            return None
+        place = (high - scores) / width * scores.dtype.type(BINS)
+    return np.clip(place, 0, BINS - 1, out=place).astype(np.int32)
 
 
 def _mean(ap: Array, weight: Array) -> float:

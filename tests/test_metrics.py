@@ -73,6 +73,50 @@ def test_order_is_that_of_a_stable_sort(dtype, data):
     assert metrics.descending_order(scores).tolist() == expected.tolist()
 
 
+SPREADS = {
+    "logits": lambda x: x,
+    "ties": lambda x: x.round(1),
+    "saturated": lambda x: np.clip(x, -0.5, 0.5),
+    "outlier": lambda x: np.where(np.arange(x.size) == 7, 1e30, x),
+    "infinite": lambda x: np.where(np.arange(x.size) % 5, x, -np.inf),
+    "both infinite": lambda x: np.where(x > 0, np.inf, -np.inf),
+    "equal": lambda x: 0 * x,
+    "two": lambda x: np.where(x > 2, 1.0, 1.0 + 2**-23),
+    "tiny": lambda x: x * 1e-40,
+    "huge": lambda x: x * 1e38,
+    "tails": lambda x: np.sinh(9 * x),
+}
+
+
+@pytest.mark.parametrize("ties", ["row_order", "grouped"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("spread", SPREADS)
+def test_leaving_rows_out_changes_nothing(monkeypatch, spread, dtype, ties):
+    draws = np.random.default_rng(7)
+    with np.errstate(over="ignore"):
+        scores = SPREADS[spread](draws.normal(size=5000)).astype(dtype)[:, None]
+    labels = draws.random((5000, 1)) < 0.02
+    expected = metrics.average_precision(scores, labels, ties)
+    monkeypatch.setattr(metrics, "FEW", 100)
+    for bins in (2, 64, 2**14):
+        monkeypatch.setattr(metrics, "BINS", bins)
+        assert (metrics.average_precision(scores, labels, ties) == expected).all()
+    none = metrics.average_precision(scores, np.zeros_like(labels), ties)
+    assert np.isnan(none).all()
+
+
+def test_most_rows_are_left_out(monkeypatch):
+    monkeypatch.setattr(metrics, "FEW", 100)
+    scores = np.random.default_rng(1).normal(size=50_000)
+    positive = np.arange(scores.size) % 1000 == 0
+    order, skipped = metrics._order_that_matters(scores, positive)
+    assert len(order) < 100
+    whole = metrics.descending_order(scores)
+    ranks = np.flatnonzero(np.isin(whole, order))
+    assert (order == whole[ranks]).all()
+    assert (np.arange(len(order)) + skipped == ranks).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("tied", [False, True])
 def test_scikit_learn_agrees(dtype, tied):

@@ -104,7 +104,7 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, six pairs, ten models, four ensembles."""
+    """Four pretrainings and fine streams, three pairs: seven models, three ensembles."""
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
     shards = {
@@ -119,15 +119,15 @@ def test_plan_of_everything(tmp_path):
         "extract_frames": sum(shards.values()),
         "pretrain": 4,
         "train_fine": 4,
-        "train_coarse_fine": 6,
-        "predict": 10,
-        "ensemble": 14,
+        "train_coarse_fine": 3,
+        "predict": 7,
+        "ensemble": 10,
         "tables": 1,
-        "figures": 4,
+        "figures": 3,
         "demo": 1,
     }
-    # Of four streams: every shard has videos of one split or of both.
-    assert 4 * shards["videos"] <= features <= 8 * shards["videos"]
+    # Of one stream, cls: every shard has videos of one split or of both.
+    assert shards["videos"] <= features <= 2 * shards["videos"]
 
 
 def test_plan_of_one_result_trains_only_its_members(tmp_path):
@@ -144,8 +144,8 @@ def test_plan_of_a_pair_trains_both_streams(tmp_path):
 
 
 def test_members_are_shared(tmp_path):
-    """The mixed ensemble needs one fine stream more than its three pairs."""
-    jobs = plan(tmp_path, f"{RESULTS}/charades_mixed_ensemble.json")
+    """Three pairs with one fine stream, and the three single streams of their trunks."""
+    jobs = plan(tmp_path, f"{RESULTS}/charades_ensemble.json")
     assert jobs["train_coarse_fine"] == 3
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (4, 4, 6)
 
@@ -505,10 +505,10 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 14
+        assert len(list(csv.DictReader(table))) == 10
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 8
+    assert len(figures) == 6
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

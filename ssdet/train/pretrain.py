@@ -31,7 +31,7 @@ from ssdet.models import build_detector
 from ssdet.models.sub_batch_norm import set_splits, split_free_state
 from ssdet.provenance import now
 from ssdet.randomness import generator
-from ssdet.stage import run
+from ssdet.stage import StageError, run
 from ssdet.train import distributed, loop, setup
 from ssdet.train.checkpoint import Rolling, Stateful, load_initial
 from ssdet.train.detection_clips import crop_clip
@@ -88,6 +88,7 @@ def main(argv: list[str] | None = None) -> None:
         rolling = Rolling(args.out, job, parts, world.rank)
         first = rolling.restore()
         records = videos.of("training")
+        check_single_labels(videos)
         keys = (args.seed, "pretrain")  # of every pretext: all see the same clips
         sampler = StepSampler(
             len(records),
@@ -207,6 +208,26 @@ class Pretext:
 
     def _class(self, record: VideoRecord) -> int:
         return self.videos.dataset.class_index[record.segments[0].label]
+
+
+def check_single_labels(videos: setup.Videos) -> None:
+    """See that every clip has one label, which all its frames are taken to show.
+
+    Raises:
+        StageError: a clip has none or several; they are named.
+    """
+    bad = [
+        f"{record.video_id} ({len(found)} labels)"
+        for record in videos.dataset.records
+        if len(found := {segment.label for segment in record.segments}) != 1
+    ]
+    if bad:
+        raise StageError(
+            f"{videos.dataset.name} is pretrained on as a set of clips with one label"
+            f" each (config key classification), but {len(bad)} of"
+            f" {len(videos.dataset.records)} have not: {', '.join(bad[:20])}. Remove"
+            " them from its label files"
+        )
 
 
 def _sizes(video: Tensor) -> tuple[int, int, int, int]:

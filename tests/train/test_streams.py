@@ -129,7 +129,7 @@ def test_a_checkpoint_of_another_stage_or_class_list_is_refused(chain, tiny, tmp
     content = torch.load(chain / "fine.pt", weights_only=True)
     content["classes"] = content["classes"][:-1]
     torch.save(content, tmp_path / "few.pt")
-    with pytest.raises(StageError, match="has 9 classes .* the data set has 10"):
+    with pytest.raises(StageError, match=r"has 9 classes .* the data set has 10"):
         predict.main(tiny.predict(tmp_path / "p.h5", tmp_path / "few.pt"))
     assert not (tmp_path / "p.h5").exists()
 
