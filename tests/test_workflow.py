@@ -104,7 +104,7 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, three pairs: seven models, three ensembles."""
+    """Four pretrainings and fine streams, three pairs; seven models, ten results."""
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
     shards = {
@@ -144,7 +144,7 @@ def test_plan_of_a_pair_trains_both_streams(tmp_path):
 
 
 def test_members_are_shared(tmp_path):
-    """Three pairs with one fine stream, and the three single streams of their trunks."""
+    """Three pairs share a fine stream; their trunks are those of the single streams."""
     jobs = plan(tmp_path, f"{RESULTS}/charades_ensemble.json")
     assert jobs["train_coarse_fine"] == 3
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (4, 4, 6)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ssdet.data.frame_shard import PackedVideo
+from ssdet.data.sampling import frames_in
 from ssdet.data.video import (
     Picture,
     Shown,
@@ -97,7 +98,7 @@ class Sampler:
 
     def excess(self, duration_s: float) -> int:
         """Output frames too many (at its end a video may also have some too few)."""
-        return self._count - max(1, round(duration_s * self._fps))
+        return self._count - frames_in(duration_s, self._fps)
 
 
 def _pack(job: PackJob) -> PackedVideo | Failed:

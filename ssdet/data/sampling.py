@@ -75,6 +75,11 @@ class Timeline:
         return np.arange(samples) * self.stride / self.fps
 
 
+def frames_in(duration_s: float, fps: float) -> int:
+    """Frames of a video once it is resampled to a rate, at least 1."""
+    return max(1, round(duration_s * fps))
+
+
 def draw_start(frames: int, window: int, source: torch.Generator) -> int:
     """Draw the first source frame of a training window.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,27 +27,18 @@ from ssdet.data.annotations import (
     dataset_from_arguments,
 )
 from ssdet.data.frame_labels import official_instants
+from ssdet.data.interpolate import Stream, average
 from ssdet.data.inventory import read_inventory
 from ssdet.data.predictions import Predictions
-from ssdet.evaluate.protocol import (
-    EvaluatedVideo,
-    Lost,
-    Stream,
-    average,
-    dense_scores,
-    evaluated_videos,
-    instant_scores,
-    metrics_of,
-    refuse_other_videos,
-)
+from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
+from ssdet.evaluate.protocol import EvaluatedVideo, Lost, evaluated_videos
+from ssdet.evaluate.ranking import dense_scores, instant_scores, metrics_of
 from ssdet.evaluate.submission import write_submission
 from ssdet.files import sha256, write_text
 from ssdet.metrics import mean_over_present
 from ssdet.provenance import block, now
-from ssdet.stage import StageError
 
 REVISION = 1
-SAME_S = 1e-6  # times that differ by less are the same
 
 log = logging.getLogger(__name__)
 
@@ -133,88 +123,6 @@ def main(argv: list[str] | None = None) -> None:
     log.info("%s", summary(result))
 
 
-def refuse_unfit(
-    members: Sequence[Predictions], dataset: Dataset, videos: Sequence[EvaluatedVideo]
-) -> None:
-    """See that every member predicts these videos and classes, and is there once.
-
-    Raises:
-        StageError: one does not; the message names the file and both values.
-    """
-    for member in members:
-        if member.dataset != dataset.name:
-            raise StageError(
-                f"{member.path} was predicted for the data set {member.dataset!r},"
-                f" this is {dataset.name!r}"
-            )
-        if member.classes != dataset.classes:
-            raise StageError(_other_classes(member, dataset))
-        refuse_other_videos(member.path, member.video_ids, videos)
-    counts = Counter(member.model for member in members)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        paths = [str(member.path) for member in members if member.model in twice]
-        raise StageError(
-            f"{', '.join(twice)} would count twice in the mean: {', '.join(paths)} are"
-            " of the same model"
-        )
-
-
-def group_by_rate(
-    members: Sequence[Predictions], video_ids: Sequence[str]
-) -> list[list[Predictions]]:
-    """Put members with the same rows at the same times together.
-
-    Returns:
-        One group, or two: of single-stream and of two-stream members.
-
-    Raises:
-        StageError: two members' rows differ in another way; names both files, the
-            video, and both values.
-    """
-    groups: list[list[Predictions]] = []
-    for member in members:
-        for group in groups:
-            if _first_difference(group[0], member, video_ids) is None:
-                group.append(member)
-                break
-        else:
-            groups.append([member])
-    first = groups[0][0]
-    for group in groups[1:]:
-        if len(groups) > 2 or not _two_rates(first, group[0], video_ids):
-            difference = _first_difference(first, group[0], video_ids)
-            raise StageError(
-                f"{group[0].path} does not fit {first.path}: {difference}. Members must"
-                " predict at the same times; run predict again with the same frames,"
-                " sampling.stride and predict.alignment"
-            )
-    return groups
-
-
-def mean_streams(
-    groups: Sequence[Sequence[Predictions]], videos: Sequence[EvaluatedVideo]
-) -> dict[str, list[Stream]]:
-    """The mean of each group's logits, for every video, weighted by its members."""
-    total = sum(len(group) for group in groups)
-    streams = {}
-    for video in videos:
-        streams[video.video_id] = [
-            Stream(
-                mean_logits([member[video.video_id][0] for member in group]),
-                group[0].times_s(video.video_id),
-                len(group) / total,
-            )
-            for group in groups
-        ]
-    return streams
-
-
-def mean_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Arithmetic mean (T, K) in float64 of some members' logits, each (T, K)."""
-    return np.asarray(np.mean(np.stack(logits), axis=0, dtype=np.float64))
-
-
 def evaluate(
     videos: Sequence[EvaluatedVideo],
     lost: Sequence[Lost],
@@ -281,54 +189,6 @@ def summary(result: Mapping[str, Any]) -> str:
     for member in result["members"]:
         lines.append(f"  {member['model']:<16}{100 * member['dense_map']:7.2f}")
     return "\n".join(lines)
-
-
-def _other_classes(member: Predictions, dataset: Dataset) -> str:
-    ours, theirs = dataset.classes, member.classes
-    if len(ours) != len(theirs):
-        what = f"{len(theirs)} classes, the data set has {len(ours)}"
-    else:
-        k = next(k for k in range(len(ours)) if ours[k] != theirs[k])
-        what = f"{theirs[k]!r} as class number {k}, the data set has {ours[k]!r}"
-    return (
-        f"{member.path} has {what}; predict and ensemble must be given the same class"
-        f" list (datasets.{dataset.name}.annotations.classes)"
-    )
-
-
-def _first_difference(
-    one: Predictions, other: Predictions, video_ids: Sequence[str]
-) -> str | None:
-    """What differs in the rows of the first video of which they differ."""
-    for video_id in video_ids:
-        a, b = one.times_s(video_id), other.times_s(video_id)
-        if len(a) != len(b):
-            return f"video {video_id} has {len(b)} rows, there it has {len(a)}"
-        far = np.flatnonzero(np.abs(a - b) > SAME_S)
-        if far.size:
-            row = far[0]
-            return (
-                f"row {row} of video {video_id} stands for {b[row]:.6f} s, there for"
-                f" {a[row]:.6f} s"
-            )
-    return None
-
-
-def _two_rates(one: Predictions, other: Predictions, video_ids: Sequence[str]) -> bool:
-    """Whether one is of a single-stream and the other of a two-stream detector."""
-    rows = [(one.rows(name), other.rows(name)) for name in video_ids]
-    return all(_unpooled(a, b) for a, b in rows) or all(
-        _unpooled(b, a) for a, b in rows
-    )
-
-
-def _unpooled(rows: int, unpooled: int) -> bool:
-    """Whether a two-stream detector gives so many rows where a single stream has T.
-
-    It gives 4 ceil(T' / 4) for the T' whole steps of the video; the last of the T
-    steps may be cut short, so T' is T or T - 1.
-    """
-    return unpooled in {4 * -(-steps // 4) for steps in (rows, max(rows - 1, 1))}
 
 
 def _parents(

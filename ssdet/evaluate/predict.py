@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     records = videos.of("testing")
 
     def predicted() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        with Progress(len(records), "predict", "videos") as bar:
+        with Progress(len(records), "predict", "video") as bar:
             for record in records:
                 timeline = videos.timeline(record, sampling.stride)
                 yield record.video_id, *predict(record, timeline)

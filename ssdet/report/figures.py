@@ -16,7 +16,7 @@ from ssdet.config import DatasetRecipe
 from ssdet.data.annotations import add_dataset_arguments, dataset_from_arguments
 from ssdet.data.inventory import read_inventory
 from ssdet.data.predictions import Predictions
-from ssdet.evaluate.ensemble import group_by_rate, mean_streams, refuse_unfit
+from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
 from ssdet.evaluate.protocol import evaluated_videos
 from ssdet.files import atomic, sha256
 from ssdet.report.ap_figure import ap_figure

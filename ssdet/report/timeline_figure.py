@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssdet.evaluate.protocol import EvaluatedVideo, Stream, average
+from ssdet.data.interpolate import Stream, average
+from ssdet.evaluate.protocol import EvaluatedVideo
 from ssdet.report.labels import plain
 
 if TYPE_CHECKING:

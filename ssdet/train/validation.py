@@ -8,6 +8,7 @@ import numpy as np
 
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.frame_labels import frame_labels
+from ssdet.data.interpolate import interpolate
 from ssdet.data.sampling import Timeline
 from ssdet.metrics import average_precision, mean_over_present
 from ssdet.train.setup import Videos
@@ -36,9 +37,7 @@ def validation_map(
         timeline = videos.timeline(record, stride)
         logits, times = predict(record, timeline)
         frames = np.arange(timeline.frames) / timeline.fps
-        scores.append(
-            np.stack([np.interp(frames, times, row) for row in logits.T], axis=1)
-        )
+        scores.append(interpolate(logits, times, frames))
         labels.append(
             frame_labels(
                 record.segments,

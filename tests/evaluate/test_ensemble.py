@@ -11,10 +11,10 @@ import pytest
 from ssdet import metrics
 from ssdet.data.annotations import Segment
 from ssdet.data.frame_labels import frame_labels, instant_labels, official_instants
+from ssdet.data.interpolate import interpolate
 from ssdet.data.inventory import InventoryRow, write_inventory
 from ssdet.data.predictions import write_predictions
 from ssdet.evaluate import ensemble
-from ssdet.evaluate.interpolate import interpolate
 from ssdet.evaluate.submission import read_submission
 from ssdet.files import sha256
 from ssdet.stage import StageError

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from ssdet.data.annotations import Segment
+from ssdet.data.interpolate import Stream
 from ssdet.data.inventory import InventoryRow, write_inventory
 from ssdet.data.predictions import write_predictions
 from ssdet.data.sampling import Timeline
 from ssdet.evaluate import ensemble
-from ssdet.evaluate.protocol import EvaluatedVideo, Stream
+from ssdet.evaluate.protocol import EvaluatedVideo
 from ssdet.report import figures
 from ssdet.report.ap_figure import ap_figure
 from ssdet.report.labels import plain

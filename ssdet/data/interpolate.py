@@ -1,13 +1,40 @@
-"""Scores at any time, from scores at the clip rate."""
+"""Logits at any time, from logits at the clip rates of one or more models."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Logits of one video at one clip rate, and their share of the ensemble.
+
+    Attributes:
+        logits: (T, K).
+        times_s: (T,), rising.
+        weight: share of the members that these logits are the mean of.
+    """
+
+    logits: Array
+    times_s: Array
+    weight: float = 1.0
+
+
+def average(
+    streams: Sequence[Stream], at_s: Array, columns: slice = slice(None)
+) -> npt.NDArray[np.float64]:
+    """Weighted mean (N, K) of the streams' logits at times (N,), of some columns."""
+    parts = [
+        s.weight * interpolate(s.logits[:, columns], s.times_s, at_s) for s in streams
+    ]
+    return np.sum(parts, axis=0)
 
 
 def interpolate(

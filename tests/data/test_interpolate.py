@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssdet.evaluate.interpolate import interpolate
+from ssdet.data.interpolate import Stream, average, interpolate
 
 
 def test_linear_between_and_held_beyond():
@@ -46,3 +46,14 @@ def test_mean_and_interpolation_commute(seed, rows):
     first = interpolate((a + b) / 2, times_s, at_s)
     after = (interpolate(a, times_s, at_s) + interpolate(b, times_s, at_s)) / 2
     assert first == pytest.approx(after, abs=1e-12)
+
+
+def test_streams_of_two_rates_are_averaged_at_the_frames():
+    logits = np.array([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0]])
+    ramp = Stream(np.array([[0.0, 0.0], [3.0, 3.0]]), np.array([0.0, 3.0]), 2 / 3)
+    steps = Stream(logits, np.array([0.0, 1.5, 3.0]), 1 / 3)
+    found = average([ramp, steps], np.array([0.0, 1.5, 2.25, 3.0]))
+    expected = [[3.0, 0.0], [1.0, 4.0], [3.0, 3.0], [5.0, 2.0]]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    first = average([ramp, steps], np.array([1.5]), slice(1, 2))
+    np.testing.assert_allclose(first, [[4.0]], atol=1e-12)

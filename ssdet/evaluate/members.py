@@ -1,0 +1,149 @@
+"""The members of an ensemble: whether they fit together, and their mean.
+
+Source: coarse_fine, section 9.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from ssdet.data.annotations import Dataset
+from ssdet.data.interpolate import Stream
+from ssdet.data.predictions import Predictions
+from ssdet.evaluate.protocol import EvaluatedVideo, refuse_other_videos
+from ssdet.stage import StageError
+
+SAME_S = 1e-6  # times that differ by less are the same
+
+
+def refuse_unfit(
+    members: Sequence[Predictions], dataset: Dataset, videos: Sequence[EvaluatedVideo]
+) -> None:
+    """See that every member predicts these videos and classes, and is there once.
+
+    Raises:
+        StageError: one does not; the message names the file and both values.
+    """
+    for member in members:
+        if member.dataset != dataset.name:
+            raise StageError(
+                f"{member.path} was predicted for the data set {member.dataset!r},"
+                f" this is {dataset.name!r}"
+            )
+        if member.classes != dataset.classes:
+            raise StageError(_other_classes(member, dataset))
+        refuse_other_videos(member.path, member.video_ids, videos)
+    counts = Counter(member.model for member in members)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        paths = [str(member.path) for member in members if member.model in twice]
+        raise StageError(
+            f"{', '.join(twice)} would count twice in the mean: {', '.join(paths)} are"
+            " of the same model"
+        )
+
+
+def group_by_rate(
+    members: Sequence[Predictions], video_ids: Sequence[str]
+) -> list[list[Predictions]]:
+    """Put members with the same rows at the same times together.
+
+    Returns:
+        One group, or two: of single-stream and of two-stream members.
+
+    Raises:
+        StageError: two members' rows differ in another way; names both files, the
+            video, and both values.
+    """
+    groups: list[list[Predictions]] = []
+    for member in members:
+        for group in groups:
+            if _first_difference(group[0], member, video_ids) is None:
+                group.append(member)
+                break
+        else:
+            groups.append([member])
+    first = groups[0][0]
+    for group in groups[1:]:
+        if len(groups) > 2 or not _two_rates(first, group[0], video_ids):
+            difference = _first_difference(first, group[0], video_ids)
+            raise StageError(
+                f"{group[0].path} does not fit {first.path}: {difference}. Members must"
+                " predict at the same times; run predict again with the same frames,"
+                " sampling.stride and predict.alignment"
+            )
+    return groups
+
+
+def mean_streams(
+    groups: Sequence[Sequence[Predictions]], videos: Sequence[EvaluatedVideo]
+) -> dict[str, list[Stream]]:
+    """The mean of each group's logits, for every video, weighted by its members."""
+    total = sum(len(group) for group in groups)
+    streams = {}
+    for video in videos:
+        streams[video.video_id] = [
+            Stream(
+                mean_logits([member[video.video_id][0] for member in group]),
+                group[0].times_s(video.video_id),
+                len(group) / total,
+            )
+            for group in groups
+        ]
+    return streams
+
+
+def mean_logits(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Arithmetic mean (T, K) in float64 of some members' logits, each (T, K)."""
+    return np.asarray(np.mean(np.stack(logits), axis=0, dtype=np.float64))
+
+
+def _other_classes(member: Predictions, dataset: Dataset) -> str:
+    ours, theirs = dataset.classes, member.classes
+    if len(ours) != len(theirs):
+        what = f"{len(theirs)} classes, the data set has {len(ours)}"
+    else:
+        k = next(k for k in range(len(ours)) if ours[k] != theirs[k])
+        what = f"{theirs[k]!r} as class number {k}, the data set has {ours[k]!r}"
+    return (
+        f"{member.path} has {what}; predict and ensemble must be given the same class"
+        f" list (datasets.{dataset.name}.annotations.classes)"
+    )
+
+
+def _first_difference(
+    one: Predictions, other: Predictions, video_ids: Sequence[str]
+) -> str | None:
+    """What differs in the rows of the first video of which they differ."""
+    for video_id in video_ids:
+        a, b = one.times_s(video_id), other.times_s(video_id)
+        if len(a) != len(b):
+            return f"video {video_id} has {len(b)} rows, there it has {len(a)}"
+        far = np.flatnonzero(np.abs(a - b) > SAME_S)
+        if far.size:
+            row = far[0]
+            return (
+                f"row {row} of video {video_id} stands for {b[row]:.6f} s, there for"
+                f" {a[row]:.6f} s"
+            )
+    return None
+
+
+def _two_rates(one: Predictions, other: Predictions, video_ids: Sequence[str]) -> bool:
+    """Whether one is of a single-stream and the other of a two-stream detector."""
+    rows = [(one.rows(name), other.rows(name)) for name in video_ids]
+    return all(_unpooled(a, b) for a, b in rows) or all(
+        _unpooled(b, a) for a, b in rows
+    )
+
+
+def _unpooled(rows: int, unpooled: int) -> bool:
+    """Whether a two-stream detector gives so many rows where a single stream has T.
+
+    It gives 4 ceil(T' / 4) for the T' whole steps of the video; the last of the T
+    steps may be cut short, so T' is T or T - 1.
+    """
+    return unpooled in {4 * -(-steps // 4) for steps in (rows, max(rows - 1, 1))}
