@@ -40,7 +40,7 @@ $(DEMO)/report.zip: $(DEMO)/tables/charades.csv
 $(DEMO)/tables/charades.csv: ;
 
 test: venv ## all tests, the whole tiny workflow among them
-	OMP_NUM_THREADS=1 pytest -m 'slow or not slow'
+	OMP_NUM_THREADS=1 pytest -n auto --dist worksteal -m 'slow or not slow'
 
 lint: venv ## format, lint and types, of the package and of the workflow
 	ruff format --check .

@@ -20,7 +20,7 @@ def ap_figure(result: Mapping[str, Any]) -> Figure:
     """Draw one row for each class of the test set, the best detected on top.
 
     Left: AP of the dense protocol in percent, with the AP that random scores would
-    have. Right: positive frames, on a logarithmic scale.
+    have. Right: positive frames, on a logarithmic scale where they span two decades.
     """
     from matplotlib.figure import Figure
 
@@ -56,7 +56,10 @@ def ap_figure(result: Mapping[str, Any]) -> Figure:
     left.tick_params(axis="x", top=True, labeltop=True)
     left.legend(loc="lower right", frameon=False)
     right.barh(places, counts, color=SUPPORT, height=0.75)
-    right.set_xscale("log")
+    if max(counts) >= 100 * min(counts):
+        right.set_xscale("log")
+    else:
+        right.locator_params(axis="x", nbins=3)
     right.set_xlabel("positive frames")
     right.tick_params(axis="y", length=0)
     right.tick_params(axis="x", top=True, labeltop=True)
