@@ -27,7 +27,8 @@ def test_value_and_gradients_are_those_of_conv3d(stride, size):
 
 
 def test_gradient_of_the_kernel_alone():
-    video, kernel = torch.randn(1, 2, 3, 4, 4), torch.randn(2, 1, 3, 3, 3)
+    video = torch.randn(1, 2, 3, 4, 4, dtype=torch.float64)
+    kernel = torch.randn(2, 1, 3, 3, 3, dtype=torch.float64)
     kernel.requires_grad_()
     depthwise_conv3d(video, kernel, 1).sum().backward()
     assert kernel.grad[0, 0, 1, 1, 1].item() == pytest.approx(video[0, 0].sum().item())
