@@ -5,7 +5,7 @@ CORES ?= all
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 DEMO := results/demo
-SNAKEMAKE := snakemake --configfile config/config.yaml config/demo.yaml --cores $(CORES)
+SNAKEMAKE := snakemake --configfile config/demo.yaml --cores $(CORES)
 
 # The tools of .venv come first, in every command below.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

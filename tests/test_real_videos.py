@@ -83,9 +83,9 @@ def run(folder, target, **overrides):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake"),
-            *("--snakefile", str(ROOT / "workflow" / "Snakefile"), "--cores", "2"),
+            *("--snakefile", str(ROOT / "workflow" / "Snakefile")),
             *("--configfile", *map(str, files), "mine.yaml", "more.yaml"),
-            target,
+            *("--cores", "2", target),
         ],
         cwd=folder,
         capture_output=True,

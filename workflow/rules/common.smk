@@ -236,6 +236,6 @@ def demo_results(wildcards):
     if cfg.synthetic is None:
         fail(
             "the target demo needs generated videos (config key synthetic); give"
-            " --configfile config/config.yaml config/demo.yaml"
+            " --configfile config/demo.yaml"
         )
     return everything(wildcards)
