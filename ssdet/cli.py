@@ -8,6 +8,8 @@ import platform
 import shutil
 import sys
 from importlib import metadata, util
+from pathlib import Path
+from typing import Any
 
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
@@ -23,6 +25,7 @@ PACKAGES = (
     ("rich", "progress bars", False),
 )
 ENOUGH_DISK_GB = 5
+NAMES = ("ours", "reference", "slowfast", "pytorchvideo")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,8 +34,36 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     doctor = commands.add_parser("doctor", help="look at this machine, say what lacks")
     doctor.add_argument("--results", default=".", help="folder that results go to")
+    convert = commands.add_parser("convert", help="X3D weights from and to others")
+    convert.add_argument("source", type=Path, help="weights of any known program")
+    convert.add_argument("out", type=Path, help=".safetensors for ours")
+    convert.add_argument("--to", choices=NAMES, default="ours", help="whose names")
     args = parser.parse_args(argv)
-    return examine(args.results)
+    try:
+        if args.command == "convert":
+            return rename(args.source, args.out, args.to)
+        return examine(args.results)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def rename(source: Path, out: Path, names: Any) -> int:
+    """Write X3D weights under the names of another program, and say what was done."""
+    from ssdet.models.exchange import read_weights, write_weights
+
+    weights = read_weights(source)
+    write_weights(out, weights, names, source)
+    for theirs, ours in weights.renamed.items():
+        print(f"{theirs:56} {ours:56} {tuple(weights.state[ours].shape)}")
+    for name in weights.left_out:
+        print(f"{name:56} left out")
+    classes = len(weights.state["head.fc2.bias"])
+    print(
+        f"{len(weights.state)} tensors of {weights.preset}, {classes} classes, from"
+        f" {weights.names} to {names}: {out}, manifest {out}.json"
+    )
+    return 0
 
 
 def examine(results: str) -> int:

@@ -24,7 +24,7 @@ from ssdet.config import (
     SpatialConfig,
     ValidationConfig,
 )
-from ssdet.data.clips import Clips, Item, StepSampler, load_batches, steps_per_epoch
+from ssdet.data.clips import Clips, Item, steps_per_epoch
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.sampling import feature_window
 from ssdet.models import build_coarse_fine
@@ -112,20 +112,9 @@ def main(argv: list[str] | None = None) -> None:
             "best": best,
         }
         rolling = Rolling(args.out, job, parts, world.rank)
-        first = rolling.restore()
         epoch = steps_per_epoch(len(records), cfg.batch_size, cfg.clips_per_video)
         steps = cfg.epochs * epoch
         keys = (args.seed, "coarse_fine")  # of every pair: all see the same clips
-        sampler = StepSampler(
-            len(records),
-            cfg.batch_size,
-            first,
-            steps,
-            keys,
-            cfg.clips_per_video,
-            world.rank,
-            world.size,
-        )
         source = TwoStreamClips(
             DetectionClips(videos, records, cfg.frames, sampling.stride, spatial),
             features,
@@ -139,14 +128,17 @@ def main(argv: list[str] | None = None) -> None:
             model=model,
             optimizer=optimizer,
             rate=partial(rate_at, cfg, steps=steps, steps_per_unit=epoch),
-            batches=load_batches(clips, sampler, args.workers, world.device),
+            clips=clips,
+            videos=len(records),
+            batch_size=cfg.batch_size,
+            clips_per_video=cfg.clips_per_video,
             loss_of=partial(
                 two_stream_loss, world.wrap(model), recipe, cfg, sampling.stride
             ),
-            first=first,
             steps=steps,
             rolling=rolling,
             world=world,
+            workers=args.workers,
             checkpoint_seconds=args.checkpoint_seconds,
             validate=partial(
                 validation_map,

@@ -21,7 +21,7 @@ from ssdet.config import (
     SpatialConfig,
     ValidationConfig,
 )
-from ssdet.data.clips import Clips, Item, StepSampler, load_batches, steps_per_epoch
+from ssdet.data.clips import Clips, Item, steps_per_epoch
 from ssdet.models import build_detector
 from ssdet.models.sub_batch_norm import set_splits, split_free_state
 from ssdet.provenance import now
@@ -87,20 +87,9 @@ def main(argv: list[str] | None = None) -> None:
         optimizer = build_optimizer(model, cfg)
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
         rolling = Rolling(args.out, job, parts, world.rank)
-        first = rolling.restore()
         epoch = steps_per_epoch(len(records), cfg.batch_size, cfg.clips_per_video)
         steps = cfg.epochs * epoch
         keys = (args.seed, "fine")  # of every pretext: all see the same clips
-        sampler = StepSampler(
-            len(records),
-            cfg.batch_size,
-            first,
-            steps,
-            keys,
-            cfg.clips_per_video,
-            world.rank,
-            world.size,
-        )
         source = DetectionClips(videos, records, cfg.frames, sampling.stride, spatial)
         clips = Clips(source.item, keys)
         view = View(videos.store, spatial, recipe.mean, recipe.std, world.device)
@@ -110,12 +99,15 @@ def main(argv: list[str] | None = None) -> None:
             model=model,
             optimizer=optimizer,
             rate=partial(rate_at, cfg, steps=steps, steps_per_unit=epoch),
-            batches=load_batches(clips, sampler, args.workers, world.device),
+            clips=clips,
+            videos=len(records),
+            batch_size=cfg.batch_size,
+            clips_per_video=cfg.clips_per_video,
             loss_of=partial(fine_loss, world.wrap(model), recipe),
-            first=first,
             steps=steps,
             rolling=rolling,
             world=world,
+            workers=args.workers,
             checkpoint_seconds=args.checkpoint_seconds,
             validate=partial(
                 validation_map,

@@ -17,7 +17,7 @@ from types import FrameType
 import torch
 from torch import Tensor, nn
 
-from ssdet.data.clips import Item, to_device
+from ssdet.data.clips import Clips, Item, StepSampler, load_batches, to_device
 from ssdet.progress import Progress
 from ssdet.randomness import seed_of
 from ssdet.stage import Interrupted, StageError
@@ -37,18 +37,21 @@ def train(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     rate: Callable[[int], float],
-    batches: Iterable[Item],
+    clips: Clips,
+    videos: int,
+    batch_size: int,
+    clips_per_video: int,
     loss_of: Callable[[Item, int], Tensor],
-    first: int,
     steps: int,
     rolling: Rolling,
     world: World,
+    workers: int,
     checkpoint_seconds: float,
     validate: Callable[[], Mapping[str, float]],
     validate_every: int,
     validated: Callable[[int, Mapping[str, float]], None] = lambda step, values: None,
 ) -> None:
-    """Train from step `first` to step `steps`, saving the state as it goes.
+    """Train from where the rolling state ends to step `steps`, saving it as it goes.
 
     Args:
         name: the stage, for messages.
@@ -56,12 +59,15 @@ def train(
         model: put in training mode.
         optimizer: its rate is set before every step.
         rate: step -> learning rate.
-        batches: one for each step that is left.
+        clips: makes the clips; their order has the same name.
+        videos: how many there are to make clips of.
+        batch_size: clips of one step, over all processes.
+        clips_per_video: clips of each video in an epoch.
         loss_of: (batch on the device, step) -> scalar loss with its graph.
-        first: steps done already.
         steps: steps in all.
-        rolling: where the state goes.
+        rolling: where the state comes from and goes to.
         world: this process among the job's.
+        workers: processes that load clips; 0: this one.
         checkpoint_seconds: save the state this often; 0 saves after every step.
         validate: called with the model in evaluation mode; returns named numbers.
         validate_every: steps between validations; the last step is always validated.
@@ -71,6 +77,18 @@ def train(
         StageError: the loss is not finite; the message names the step.
         Interrupted: SIGTERM arrived; the state is saved.
     """
+    first = rolling.restore()
+    sampler = StepSampler(
+        videos,
+        batch_size,
+        first,
+        steps,
+        clips.keys,
+        clips_per_video,
+        world.rank,
+        world.size,
+    )
+    batches = load_batches(clips, sampler, workers, world.device)
     history_every = max(1, steps // HISTORY_POINTS)
     saved = time.monotonic()
     model.train()

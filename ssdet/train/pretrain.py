@@ -26,7 +26,7 @@ from ssdet.config import (
 )
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.clip_sampling import train_window, validation_windows
-from ssdet.data.clips import Clips, Item, StepSampler, load_batches
+from ssdet.data.clips import Clips, Item
 from ssdet.models import build_detector
 from ssdet.models.sub_batch_norm import set_splits, split_free_state
 from ssdet.provenance import now
@@ -86,19 +86,9 @@ def main(argv: list[str] | None = None) -> None:
         optimizer = build_optimizer(model, cfg)
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
         rolling = Rolling(args.out, job, parts, world.rank)
-        first = rolling.restore()
         records = videos.of("training")
         check_single_labels(videos)
         keys = (args.seed, "pretrain")  # of every pretext: all see the same clips
-        sampler = StepSampler(
-            len(records),
-            cfg.batch_size,
-            first,
-            cfg.steps,
-            keys,
-            rank=world.rank,
-            world=world.size,
-        )
         clips = Clips(partial(pretext.clip, records), keys)
         loop.train(
             name="pretrain",
@@ -106,12 +96,15 @@ def main(argv: list[str] | None = None) -> None:
             model=model,
             optimizer=optimizer,
             rate=partial(rate_at, cfg, steps=cfg.steps, steps_per_unit=1),
-            batches=load_batches(clips, sampler, args.workers, world.device),
+            clips=clips,
+            videos=len(records),
+            batch_size=cfg.batch_size,
+            clips_per_video=1,
             loss_of=partial(pretext.loss, world.wrap(model)),
-            first=first,
             steps=cfg.steps,
             rolling=rolling,
             world=world,
+            workers=args.workers,
             checkpoint_seconds=args.checkpoint_seconds,
             validate=partial(pretext.clean_accuracy, model),
             validate_every=cfg.validate_every,
