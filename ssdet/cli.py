@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import shutil
@@ -23,6 +24,8 @@ PACKAGES = (
     ("snakemake_executor_plugin_slurm", "--profile slurm", False),
     ("matplotlib", "figures of the report", False),
     ("rich", "progress bars", False),
+    ("onnxscript", "ssdet export", False),
+    ("onnxruntime", "ssdet export", False),
 )
 ENOUGH_DISK_GB = 5
 NAMES = ("ours", "reference", "slowfast", "pytorchvideo")
@@ -38,10 +41,16 @@ def main(argv: list[str] | None = None) -> int:
     convert.add_argument("source", type=Path, help="weights of any known program")
     convert.add_argument("out", type=Path, help=".safetensors for ours")
     convert.add_argument("--to", choices=NAMES, default="ours", help="whose names")
+    export = commands.add_parser("export", help="a single-stream detector as ONNX")
+    export.add_argument("checkpoint", type=Path, help="of the stage fine")
+    export.add_argument("out", type=Path, help=".onnx")
+    export.add_argument("--frames", type=int, help="of every clip (else any number)")
     args = parser.parse_args(argv)
     try:
         if args.command == "convert":
             return rename(args.source, args.out, args.to)
+        if args.command == "export":
+            return write_onnx(args.checkpoint, args.out, args.frames)
         return examine(args.results)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -62,6 +71,48 @@ def rename(source: Path, out: Path, names: Any) -> int:
     print(
         f"{len(weights.state)} tensors of {weights.preset}, {classes} classes, from"
         f" {weights.names} to {names}: {out}, manifest {out}.json"
+    )
+    return 0
+
+
+def write_onnx(path: Path, out: Path, frames: int | None) -> int:
+    """Write the detector of a checkpoint as ONNX, with what its caller must know."""
+    import torch
+
+    from ssdet.files import sha256
+    from ssdet.models import CoarseFine
+    from ssdet.models.onnx_export import export_onnx
+    from ssdet.train.checkpoint import load_checkpoint
+    from ssdet.train.detectors import load_detector
+
+    classes = load_checkpoint(path, "CHECKPOINT")["classes"]
+    model, checkpoint = load_detector(path, classes, {}, torch.device("cpu"))
+    if isinstance(model, CoarseFine):
+        raise ValueError(
+            f"{path} is a two-stream model: beside the video it needs the features of"
+            " another network, which an ONNX file of this one cannot make; export a"
+            " single-stream detector (a checkpoint of the stage fine)"
+        )
+    config = checkpoint["config"]
+    crop, stride = config["spatial"]["crop"], config["sampling"]["stride"]
+    facts = {
+        "format": "ssdet_detector",
+        "version": "1",
+        "input": "RGB, 255 is 1, minus mean, over std; the largest centred square,"
+        " scaled to crop; every stride-th frame",
+        "classes": json.dumps(classes),
+        "mean": json.dumps(config["dataset"]["mean"]),
+        "std": json.dumps(config["dataset"]["std"]),
+        "stride": str(stride),
+        "crop": str(crop),
+        "frames": "any" if frames is None else str(frames),
+        "checkpoint_sha256": sha256(path),
+    }
+    difference = export_onnx(model, out, crop, frames, facts)
+    length = "T" if frames is None else frames
+    print(
+        f"video (B, 3, {length}, {crop}, {crop}) to logits (B, {len(classes)},"
+        f" {length}), at most {difference:.1g} from PyTorch's: {out}"
     )
     return 0
 

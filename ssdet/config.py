@@ -24,7 +24,17 @@ from pydantic import (
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
-Pretext = Literal["cls", "freeze", "mixup", "cutmix", "joint", "joint_single"]
+Pretext = Literal[
+    "cls",
+    "freeze",
+    "mixup",
+    "cutmix",
+    "joint",
+    "joint_single",
+    "manifold_freeze",
+    "manifold_mixup",
+    "manifold_cutmix",
+]
 Triple = tuple[float, float, float]
 SPLITS = ("training", "testing")
 
@@ -298,7 +308,7 @@ class SyntheticConfig(Section):
 
 
 class StageResources(Section):
-    """What one job of a kind of stage may use; never changes a number."""
+    """What one job of a kind of stage may use; never reruns anything."""
 
     threads: PositiveInt
     gpu: NonNegativeInt

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +16,18 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` if the block succeeds.
 
     The data is on disk before the rename, so that `path` is never half written, also
-    after a power cut. On an error the temporary file is removed, `path` is as before.
+    after a power cut. On an error the temporary file is removed, `path` is as before;
+    what a killed writer left is removed by the next one.
 
     Raises:
         OSError: the file cannot be written; the message says where.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)  # by a writer that was killed
+    host = platform.node()
+    temporary = path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:

@@ -12,7 +12,7 @@ from ssdet.config import SPLITS, Config, ConfigError, load
 from ssdet.config_schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
-OVERRIDES = ("demo", "test", "gpu_demo", "own_videos")
+OVERRIDES = ("demo", "test", "gpu_demo", "own_videos", "reference")
 
 
 def merged(base, override):
@@ -28,12 +28,12 @@ def read(name):
     return yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
 
 
-def leaves(mapping, path=()):
-    """All dotted keys below a mapping."""
+def items(mapping, path=()):
+    """All keys below a mapping, as paths, with their values."""
     for key, value in mapping.items():
-        yield (*path, key)
+        yield (*path, key), value
         if isinstance(value, dict):
-            yield from leaves(value, (*path, key))
+            yield from items(value, (*path, key))
 
 
 @pytest.fixture
@@ -115,6 +115,40 @@ def test_statistics_are_on_the_scale_of_0_to_1(recipe):
     assert kinetics.std == pytest.approx([x / 255 for x in std], abs=1e-8)
 
 
+PRESETS = {  # key of augment -> paper, reference
+    ("background",): ("class", "class"),
+    ("normalisation",): ("visible", "visible"),
+    ("freeze", "min_length"): (2, 1),
+    ("freeze", "max_fraction"): (0.5, 0.5),
+    ("freeze", "segments"): (1, 1),
+    ("mixup", "covering"): (True, True),
+    ("mixup", "shift"): (False, False),
+    ("mixup", "symmetric"): (False, False),
+    ("cutmix", "kind"): ("either", "view"),
+    ("cutmix", "covering"): (True, False),
+    ("joint", "probability"): (0.5, 0.5),
+    ("joint", "per"): ("batch", "batch"),
+}
+
+
+@pytest.mark.parametrize(("column", "name"), [(0, "config"), (1, "reference")])
+def test_presets_set_every_switch_of_the_augmentation(column, name):
+    """Source: spec of SSDet, sections 3.3 to 3.8 and 8."""
+    values = {
+        path: value
+        for path, value in items(read(name)["augment"])
+        if not isinstance(value, dict)
+    }
+    assert values == {path: both[column] for path, both in PRESETS.items()}
+
+
+def test_the_reference_preset_sets_nothing_else():
+    """Source: spec of SSDet, section 7, number 11."""
+    reference = read("reference")
+    assert reference.keys() == {"augment", "spatial"}
+    assert reference["spatial"] == {"train_short_sides": [256, 256]}
+
+
 def test_the_ensemble_is_the_six_member_one(recipe):
     """Source: spec of Coarse-Fine, section 9."""
     augmentations = ("freeze", "mixup", "cutmix")
@@ -191,7 +225,7 @@ def test_all_bad_values_are_named_at_once(recipe):
 
 
 def test_a_missing_key_is_named(recipe):
-    for key in leaves(recipe):
+    for key, _ in items(recipe):
         if key[0] in ("datasets", "models", "ensembles") and len(key) == 2:
             continue  # names, not keys
         broken = deepcopy(recipe)

@@ -24,6 +24,14 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    left = tmp_path / ".a.txt.elsewhere.7.tmp"
+    left.write_text("half")
+    (tmp_path / ".b.txt.elsewhere.7.tmp").write_text("of another file")
+    write_text(tmp_path / "a.txt", "whole")
+    assert sorted(os.listdir(tmp_path)) == [".b.txt.elsewhere.7.tmp", "a.txt"]
+
+
 def test_a_full_disk_is_named_with_what_to_do(tmp_path):
     path = tmp_path / "a.txt"
     with (

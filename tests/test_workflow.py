@@ -36,6 +36,7 @@ STAGES = {
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
     "figures": "report/figures",
+    "strips": "report/strips",
 }
 
 pytestmark = pytest.mark.skipif(
@@ -124,6 +125,7 @@ def test_plan_of_everything(tmp_path):
         "ensemble": 10,
         "tables": 1,
         "figures": 3,
+        "strips": 1,
         "demo": 1,
     }
     # Of one stream, cls: every shard has videos of one split or of both.
@@ -186,7 +188,7 @@ def test_several_gpus_are_started_by_torchrun(tmp_path):
 AFTER = {  # stage -> the stages that read what it writes
     "synthetic": {"inventory", "pretrain", "train_fine"},
     "inventory": {"extract_frames"},
-    "extract_frames": {"pretrain", "train_fine", "predict"},
+    "extract_frames": {"pretrain", "train_fine", "predict", "strips"},
     "pretrain": {"train_fine", "train_coarse_fine"},
     "train_fine": {"extract_features", "predict"},
     "extract_features": {"train_coarse_fine", "predict"},
@@ -195,6 +197,7 @@ AFTER = {  # stage -> the stages that read what it writes
     "ensemble": {"tables", "figures"},
     "tables": set(),
     "figures": set(),
+    "strips": set(),
 }
 
 
@@ -218,7 +221,7 @@ def following(*stages):
         ({"model": {"dropout": 0.3}}, ["pretrain"]),
         ({"spatial": {"flip": 0.5}}, ["pretrain"]),
         ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
-        ({"augment": {"freeze": {"segments": 2}}}, ["pretrain"]),
+        ({"augment": {"freeze": {"segments": 2}}}, ["pretrain", "strips"]),
         ({"sampling": {"stride": 3}}, ["train_fine"]),
         ({"validation": {"fraction": 0.5}}, ["train_fine"]),
         ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),

@@ -40,8 +40,8 @@ def take_frames(video: Tensor, clips: Tensor | None, frames: Tensor | None) -> T
 def take_columns(video: Tensor, clips: Tensor, first: Tensor, out: Tensor) -> None:
     """Fill `out` with columns of a batch, beginning elsewhere in each frame.
 
-    The copy moves whole stretches of rows: each pixel is read and written once.
-    Gradients do not pass.
+    The copy moves whole stretches of rows: each pixel is read and written once. Where
+    gradients are to pass, single pixels are gathered instead, which is slower.
 
     Args:
         video: (B, C, T, H, W), contiguous for speed.
@@ -50,6 +50,9 @@ def take_columns(video: Tensor, clips: Tensor, first: Tensor, out: Tensor) -> No
             columns must exist.
         out: (B * C * T * H, n), rows of a batch or part of them; written to.
     """
+    if video.requires_grad and torch.is_grad_enabled():
+        out.copy_(_gather_columns(video, clips, first, out.shape[1]))
+        return
     _, channels, frames, height, width = video.shape
     t = torch.arange(frames, device=video.device)
     h = torch.arange(height, device=video.device)
@@ -58,6 +61,13 @@ def take_columns(video: Tensor, clips: Tensor, first: Tensor, out: Tensor) -> No
     begin = rows * width + first[:, None, :, None]
     stretches = video.reshape(-1).unfold(0, out.shape[1], 1)  # (pixels, n), a view
     torch.index_select(stretches, 0, begin.flatten(), out=out)
+
+
+def _gather_columns(video: Tensor, clips: Tensor, first: Tensor, count: int) -> Tensor:
+    """What `take_columns` writes, (B * C * T * H, count), with its gradient."""
+    columns = first[..., None] + torch.arange(count, device=video.device)  # (B, T, n)
+    index = columns[:, None, :, None].expand(-1, *video.shape[1:4], -1)
+    return video[clips].gather(4, index).flatten(0, 3)
 
 
 def _volumes(clips: Tensor, channels: int) -> Tensor:

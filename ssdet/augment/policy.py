@@ -25,6 +25,8 @@ from ssdet.config import AugmentConfig, Pretext
 
 PRETEXTS: tuple[str, ...] = get_args(Pretext)
 KINDS = ("freeze", "mixup", "cutmix")
+MANIFOLD = "manifold_"  # begins the pretexts that augment feature maps too
+LEVELS = 5  # the input, and the output of each of the four stages
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,25 @@ def draw(
     return Draws(freeze, mixup, window, view)
 
 
+def draw_level(pretext: str, generator: torch.Generator) -> int:
+    """Draw where in the network a batch is augmented: 0 at its input, n after stage n.
+
+    A manifold pretext takes each level alike often; all others take the input, and draw
+    nothing.
+    """
+    if not pretext.startswith(MANIFOLD):
+        return 0
+    return int(torch.randint(LEVELS, (), generator=generator))
+
+
 def choose(
     pretext: str, batch: int, config: AugmentConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Draw which clips get which augmentation.
 
-    A single pretext is always on. `joint` tosses a coin for each augmentation, so that
-    a clip may get all or none; `joint_single` takes one of the three. Both decide once
-    for the batch, or for each clip.
+    A single pretext is always on, and so is its manifold form. `joint` tosses a coin
+    for each augmentation, so that a clip may get all or none; `joint_single` takes one
+    of the three. Both decide once for the batch, or for each clip.
 
     Returns:
         For each of KINDS a mask (B,) bool.
@@ -124,7 +137,8 @@ def choose(
         # would also allow none.
         on = kinds == torch.randint(len(KINDS), (decisions,), generator=generator)
     else:
-        on = torch.tensor([[kind == pretext] for kind in KINDS])
+        single = pretext.removeprefix(MANIFOLD)
+        on = torch.tensor([[kind == single] for kind in KINDS])
     return dict(zip(KINDS, on.expand(-1, batch), strict=True))
 
 
@@ -134,7 +148,8 @@ def apply(
     """Carry out draws.
 
     Args:
-        video: (B, C, T, H, W), floating point; not changed.
+        video: (B, C, T, H, W), clips or feature maps of them, floating point; not
+            changed. Gradients pass.
         labels: (B,) int64, class of each clip from 0, background not counted.
         draws: for this batch.
         config: the one drawn with.

@@ -49,11 +49,12 @@ class FeatureStore:
         attributes: root attributes that all shards share, as Python values.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        """Read the index of every shard.
+    def __init__(self, folder: str | Path, names: Sequence[str] | None = None) -> None:
+        """Read the index of the shards.
 
         Args:
             folder: holds some of shard-000.h5, shard-001.h5, ...
+            names: the files to open, others are not looked at; None: all.
 
         Raises:
             ValueError: there are no shards, one is cut off, incomplete or something
@@ -62,7 +63,7 @@ class FeatureStore:
         self._shards = ShardFolder(Path(folder), FORMAT, VERSION, REMEDY)
         self._places: dict[str, tuple[str, int]] = {}  # shard, first row
         self._infos: dict[str, FeatureInfo] = {}
-        self._names = self._shards.names()
+        self._names = self._shards.names() if names is None else sorted(names)
         own = ("provenance", "shard")
         self.attributes = self._shards.attributes(self._names, own)
         for name in self._names:

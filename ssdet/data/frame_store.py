@@ -40,11 +40,12 @@ class FrameStore:
     Safe in DataLoader workers, forked or spawned: each process opens its own files.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        """Read the index of every shard.
+    def __init__(self, folder: str | Path, names: Sequence[str] | None = None) -> None:
+        """Read the index of the shards.
 
         Args:
             folder: holds shard-000.h5, shard-001.h5, ...
+            names: the files to open, others are not looked at; None: all.
 
         Raises:
             ValueError: there are no shards, one is cut off, incomplete or something
@@ -53,7 +54,7 @@ class FrameStore:
         self._shards = ShardFolder(Path(folder), FORMAT, VERSION, REMEDY)
         self._infos: dict[str, FrameInfo] = {}
         self._places: dict[str, _Place] = {}
-        self._names = self._shards.names()
+        self._names = self._shards.names() if names is None else sorted(names)
         own = ("provenance", "shard")
         self.attributes = self._shards.attributes(self._names, own)
         for name in self._names:

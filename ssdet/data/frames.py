@@ -66,6 +66,7 @@ def main(argv: list[str] | None = None) -> None:
         ]
         packed = pack_all(jobs, args.workers, args.name, args.shard)
         attributes = {
+            "revision": REVISION,
             "dataset": args.name,
             "shard": args.shard,
             "fps": recipe.fps or "native",

@@ -63,12 +63,12 @@ def main(argv: list[str] | None = None) -> None:
     spatial = SpatialConfig.model_validate_json(args.spatial)
     recipe = DatasetRecipe.model_validate_json(args.dataset)
     device = choose_device(args.device)
-    videos = setup.open_videos(args)
+    videos = setup.open_videos(args, "testing")
     classes = videos.dataset.classes
     model, checkpoint = load_detector(
         args.checkpoint,
         classes,
-        {"spatial": args.spatial, "sampling": args.sampling},
+        {name: getattr(args, name) for name in ("dataset", "spatial", "sampling")},
         device,
     )
     view = View(videos.store, spatial, recipe.mean, recipe.std, device)
@@ -80,8 +80,13 @@ def main(argv: list[str] | None = None) -> None:
                 f"{args.checkpoint} is a two-stream model: give the features of its"
                 " fine stream with --features-dir"
             )
-        features = FeatureStore(Path(args.features_dir))
-        features.require(stride=sampling.stride, classes=classes)
+        names = setup.shards_of(videos.dataset, args.frames, "testing")
+        features = FeatureStore(Path(args.features_dir), names)
+        features.require(
+            stride=sampling.stride,
+            classes=classes,
+            checkpoint_sha256=checkpoint["config"]["fine_sha256"],
+        )
         parents |= {f"features/{path.name}": path for path in features.paths}
         compat = checkpoint["config"]["coarse_fine"]["compat"]
         predict = partial(predict_coarse_fine, model, view, features, compat)

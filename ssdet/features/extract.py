@@ -64,9 +64,9 @@ def main(argv: list[str] | None = None) -> None:
     spatial = SpatialConfig.model_validate_json(args.spatial)
     recipe = DatasetRecipe.model_validate_json(args.dataset)
     device = choose_device(args.device)
-    videos = setup.open_videos(args)
+    videos = setup.open_videos(args, args.split)
     classes = videos.dataset.classes
-    same = {"spatial": args.spatial, "sampling": args.sampling}
+    same = {name: getattr(args, name) for name in ("dataset", "spatial", "sampling")}
     model, checkpoint = load_detector(args.checkpoint, classes, same, device)
     if isinstance(model, CoarseFine):
         raise StageError(
@@ -82,6 +82,7 @@ def main(argv: list[str] | None = None) -> None:
         rows,
         {
             "dataset": args.name,
+            "revision": REVISION,
             "fine_id": checkpoint["config"]["pretext"],
             "checkpoint_sha256": sha256(args.checkpoint),
             "classes": list(classes),

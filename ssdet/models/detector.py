@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssdet.models.frame_head import FrameHead, Mode
-from ssdet.models.x3d import X3D
+from ssdet.models.x3d import X3D, Alter
 
 
 class X3DDetector(nn.Module):
@@ -38,9 +38,14 @@ class X3DDetector(nn.Module):
             self.backbone.conv5_width, head_width, classes, dropout, mode
         )
 
-    def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> logits (B, K, T), or (B, K, 1) in mode `class`."""
-        logits: Tensor = self.head(self.backbone(video))
+    def forward(
+        self, video: Tensor, alter: Alter | None = None, level: int = 0
+    ) -> Tensor:
+        """(B, 3, T, H, W) -> logits (B, K, T), or (B, K, 1) in mode `class`.
+
+        `alter` is called with the map of one level on the way; see `X3D.forward`.
+        """
+        logits: Tensor = self.head(self.backbone(video, alter, level))
         return logits
 
     def features_and_logits(

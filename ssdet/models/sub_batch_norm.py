@@ -154,13 +154,13 @@ class SubBatchNorm3d(nn.Module):
 
 def set_splits(model: nn.Module, splits: int) -> None:
     """Set the number of groups of every normalisation in `model`."""
-    for module in _norms(model):
+    for module in norms(model):
         module.set_splits(splits)
 
 
 def aggregate_all(model: nn.Module) -> None:
     """Gather the statistics of every normalisation in `model`."""
-    for module in _norms(model):
+    for module in norms(model):
         module.aggregate()
 
 
@@ -179,5 +179,6 @@ def split_free_state(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _norms(model: nn.Module) -> list[SubBatchNorm3d]:
+def norms(model: nn.Module) -> list[SubBatchNorm3d]:
+    """Every normalisation in `model`, in a fixed order."""
     return [m for m in model.modules() if isinstance(m, SubBatchNorm3d)]

@@ -6,6 +6,7 @@ Source: Feichtenhofer, CVPR 2020 (arXiv:2004.04730), table 1 and section 3.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +25,7 @@ PRESETS: dict[str, tuple[float, float]] = {
 BASE_DEPTHS = (1, 2, 5, 3)
 BASE_WIDTHS = (12, 24, 48, 96)
 EXPANSION = 2.25
+Alter = Callable[[Tensor], Tensor]  # of a map
 FEATURES = ("layer1", "layer2", "layer3", "layer4", "conv5")
 
 
@@ -101,11 +103,26 @@ class X3D(nn.Module):
             maps.append(x)
         return dict(zip(FEATURES, (*maps, self.finish(x)), strict=True))
 
-    def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) -> (B, conv5_width, T, H', W')."""
+    def forward(
+        self, video: Tensor, alter: Alter | None = None, level: int = 0
+    ) -> Tensor:
+        """Run the network.
+
+        Args:
+            video: (B, 3, T, H, W).
+            alter: turns one map into another of the same shape, on the way.
+            level: where: 0 for the input, n for the output of stage n.
+
+        Returns:
+            (B, conv5_width, T, H', W').
+        """
         x = video
-        for part in self.stem_and_stages:
+        if alter is not None and level == 0:
+            x = alter(x)
+        for number, part in enumerate(self.stem_and_stages):
             x = part(x)
+            if alter is not None and level == number > 0:
+                x = alter(x)
         return self.finish(x)
 
 

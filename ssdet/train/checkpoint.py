@@ -81,6 +81,8 @@ class Rolling:
             state = self._read(path)
             if state is None:
                 log.warning("%s is damaged, trying an older state", path)
+                if self.rank == 0:
+                    path.unlink()
                 continue
             if state["fingerprint"] != self.fingerprint:
                 raise StageError(

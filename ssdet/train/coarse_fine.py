@@ -7,7 +7,7 @@ sections 3.4, 6 and 7.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,13 +24,14 @@ from ssdet.config import (
     SpatialConfig,
     ValidationConfig,
 )
+from ssdet.data.annotations import VideoRecord
 from ssdet.data.clips import Clips, Item, steps_per_epoch
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.sampling import feature_window
 from ssdet.models import build_coarse_fine
 from ssdet.models.x3d import FEATURES
 from ssdet.provenance import now
-from ssdet.stage import run
+from ssdet.stage import StageError, run
 from ssdet.train import distributed, loop, setup
 from ssdet.train.checkpoint import Rolling, Stateful, load_initial
 from ssdet.train.detection_clips import DetectionClips, network_input
@@ -78,19 +79,29 @@ def main(argv: list[str] | None = None) -> None:
     sampling = SamplingConfig.model_validate_json(args.sampling)
     spatial = SpatialConfig.model_validate_json(args.spatial)
     recipe = DatasetRecipe.model_validate_json(args.dataset)
-    features = FeatureStore(args.features_dir)
     parents = {
         "inventory": args.inventory,
         "training": Path(args.training),
         "init": args.init,
-        **{f"features/{path.name}": path for path in features.paths},
     }
-    job = setup.job_of(
-        args, REVISION, SECTIONS, parents, coarse=args.coarse, fine=args.fine
-    )
+    setup.check_parents(parents)
     with distributed.session(args.device) as world:
-        videos = setup.open_videos(args)
+        videos = setup.open_videos(args, "training")
+        names = setup.shards_of(videos.dataset, args.frames, "training")
+        features = FeatureStore(args.features_dir, names)
         features.require(stride=sampling.stride, classes=videos.dataset.classes)
+        job = setup.job_of(
+            args,
+            REVISION,
+            SECTIONS,
+            parents,
+            videos,
+            world,
+            coarse=args.coarse,
+            fine=args.fine,
+            fine_sha256=features.attributes["checkpoint_sha256"],
+            features_made=setup.identity(features),
+        )
         fraction = ValidationConfig.model_validate_json(args.validation).fraction
         records, held = setup.hold_out(videos.of("training"), fraction, args.seed)
         torch.manual_seed(args.seed)
@@ -105,6 +116,7 @@ def main(argv: list[str] | None = None) -> None:
         optimizer = build_optimizer(
             model, cfg, lambda name: factor if name.startswith("fusion.") else 1.0
         )
+        check_choice(cfg, videos, held)
         best = Best(model)
         parts: dict[str, Stateful] = {
             "model": model,
@@ -190,7 +202,7 @@ class TwoStreamClips:
         taken = next(iter(fine.values())).shape[1]
         return {
             **item,
-            **{key: value.float() for key, value in fine.items()},
+            **fine,
             "feature_mask": torch.ones(taken),
             "start": torch.tensor(float(start - window)),
         }
@@ -210,7 +222,7 @@ def two_stream_loss(
     the frames by index, which lags by 4.5 of them (spec of Coarse-Fine, section 6).
     """
     video = channels_last(network_input(batch, recipe))
-    fine = {key: batch[key] for key in FEATURES}
+    fine = {key: batch[key].float() for key in FEATURES}
     with autocast(video.device):
         logits = network(video, fine, batch["feature_mask"], batch["start"])
     labels = batch["labels"].float()
@@ -218,11 +230,27 @@ def two_stream_loss(
     if cfg.compat == "reference":
         logits = resize_in_index(logits, frames, align_corners=False)
     else:
-        last = video.shape[2] - 1  # in sampled frames, as all times here
+        last = max(video.shape[2] - 1, 1)  # in sampled frames, as all times here
         outputs = torch.linspace(0, last, logits.shape[2], device=video.device)
         times = torch.arange(frames, device=video.device) / stride
         logits = interpolate_in_time(logits, outputs, times)  # (B, K, R)
     return detection_loss(logits, labels, batch["mask"])[0]
+
+
+def check_choice(
+    cfg: CoarseFineConfig, videos: setup.Videos, held: Sequence[VideoRecord]
+) -> None:
+    """See that there is something to choose the best weights on.
+
+    Raises:
+        StageError: `keep` is best, and no video set aside shows an action.
+    """
+    if cfg.keep == "best" and not any(record.segments for record in held):
+        raise StageError(
+            f"coarse_fine.keep is best, but none of the {len(held)} videos of"
+            f" {videos.dataset.name} set aside for choosing shows an action; raise"
+            " validation.fraction, or set coarse_fine.keep to last"
+        )
 
 
 class Best:

@@ -6,11 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
 
+from ssdet.models.sub_batch_norm import aggregate_all, norms
 from ssdet.stage import choose_device
+
+PATIENCE = timedelta(hours=6)  # the others wait while the first process validates
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,11 @@ class World:
         if self.size == 1:
             return model
         devices = [self.device] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(model, device_ids=devices)
+        return nn.parallel.DistributedDataParallel(
+            model,
+            device_ids=devices,
+            broadcast_buffers=False,  # each process keeps its own groups' statistics
+        )
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process; all must ask together."""
@@ -45,6 +53,38 @@ class World:
         """Wait until every process is here."""
         if self.size > 1:
             distributed.barrier()
+
+    def gather_statistics(self, model: nn.Module) -> None:
+        """Give batch normalisation the statistics of all processes' groups.
+
+        The mean is the mean of the processes' means, the variance the mean of their
+        variances plus the spread of their means, as for the groups of one process.
+        """
+        aggregate_all(model)
+        if self.size == 1:
+            return
+        for norm in norms(model):
+            own = norm.running_mean.clone()
+            self._average(norm.running_mean)
+            norm.running_var += (own - norm.running_mean).square()
+            self._average(norm.running_var)
+
+    @contextmanager
+    def evaluating(self, model: nn.Module) -> Iterator[None]:
+        """Evaluation mode with the statistics of all; training goes on with its own."""
+        model.eval()
+        own = [(n.running_mean.clone(), n.running_var.clone()) for n in norms(model)]
+        self.gather_statistics(model)
+        yield
+        if self.size > 1:
+            for norm, (mean, variance) in zip(norms(model), own, strict=True):
+                norm.running_mean.copy_(mean)
+                norm.running_var.copy_(variance)
+        model.train()
+
+    def _average(self, tensor: torch.Tensor) -> None:
+        distributed.all_reduce(tensor)
+        tensor /= self.size
 
 
 @contextmanager
@@ -61,7 +101,7 @@ def session(device: str) -> Iterator[World]:
         yield World(0, 1, chosen)
         return
     backend = "nccl" if chosen.type == "cuda" else "gloo"
-    distributed.init_process_group(backend)
+    distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield World(rank, size, chosen)
     finally:

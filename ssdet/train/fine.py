@@ -72,9 +72,12 @@ def main(argv: list[str] | None = None) -> None:
         "training": Path(args.training),
         "init": args.init,
     }
-    job = setup.job_of(args, REVISION, SECTIONS, parents, pretext=args.pretext)
+    setup.check_parents(parents)
     with distributed.session(args.device) as world:
-        videos = setup.open_videos(args)
+        videos = setup.open_videos(args, "training")
+        job = setup.job_of(
+            args, REVISION, SECTIONS, parents, videos, world, pretext=args.pretext
+        )
         fraction = ValidationConfig.model_validate_json(args.validation).fraction
         records, held = setup.hold_out(videos.of("training"), fraction, args.seed)
         torch.manual_seed(args.seed)

@@ -53,6 +53,8 @@ def train(
 ) -> None:
     """Train from where the rolling state ends to step `steps`, saving it as it goes.
 
+    At the end, batch normalisation has the statistics of all processes.
+
     Args:
         name: the stage, for messages.
         seed: every step's own draws (dropout) are seeded from it.
@@ -103,10 +105,9 @@ def train(
             if done % history_every == 0 or done == steps:
                 row = {"loss": loss, "rate": rate(step)}
             if done % validate_every == 0 or done == steps:
-                model.eval()
-                values = validate()
-                model.train()
-                validated(done, values)
+                with world.evaluating(model):
+                    values = validate()
+                    validated(done, values)
                 row.update(values)
                 shown = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
                 if shown and world.leads:
@@ -122,6 +123,7 @@ def train(
             if stop and done < steps:
                 log.warning("%s: stopped by a signal, state saved at %d", name, done)
                 raise Interrupted(143)
+    world.gather_statistics(model)
 
 
 def _step(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ssdet.augment import policy
 from ssdet.augment.loss import augmented_loss
+from ssdet.augment.soft_labels import SoftLabels
 from ssdet.augment.spatial import normalise, test_crop
 from ssdet.config import (
     AugmentConfig,
@@ -62,9 +63,12 @@ def main(argv: list[str] | None = None) -> None:
     parents = {"inventory": args.inventory, "training": Path(args.training)}
     if args.init:
         parents["init"] = Path(args.init)
-    job = setup.job_of(args, REVISION, SECTIONS, parents, pretext=args.pretext)
+    setup.check_parents(parents)
     with distributed.session(args.device) as world:
-        videos = setup.open_videos(args)
+        videos = setup.open_videos(args, "training", "testing")
+        job = setup.job_of(
+            args, REVISION, SECTIONS, parents, videos, world, pretext=args.pretext
+        )
         pretext = Pretext(
             videos=videos,
             pretext=args.pretext,
@@ -161,15 +165,27 @@ class Pretext:
         }
 
     def loss(self, network: nn.Module, batch: Item, step: int) -> Tensor:
-        """Augment the batch; cross-entropy of every frame with its soft labels."""
+        """Cross-entropy of every frame with its soft labels, once augmented.
+
+        The network itself asks for the augmentation, at the level that was drawn: its
+        input, or for manifold pretexts the output of a stage.
+        """
         video = normalise(batch["video"], self.recipe.mean, self.recipe.std)
-        draws = policy.draw(
-            self.pretext, *_sizes(video), self.augment, generator(*self.keys, step)
-        )
-        video, labels = policy.apply(video, batch["class"], draws, self.augment)
+        source = generator(*self.keys, step)
+        draws = policy.draw(self.pretext, *_sizes(video), self.augment, source)
+        level = policy.draw_level(self.pretext, source)
+        labels: list[SoftLabels] = []
+
+        def augment(x: Tensor) -> Tensor:
+            x, soft = policy.apply(x, batch["class"], draws, self.augment)
+            labels.append(soft)
+            return channels_last(x)
+
+        if level > 0:
+            video = channels_last(video)
         with autocast(self.device):
-            logits = network(channels_last(video))  # (B, K, T)
-        return augmented_loss(logits.float(), labels, self.augment.normalisation)
+            logits = network(video, augment, level)  # (B, K, T)
+        return augmented_loss(logits.float(), labels[0], self.augment.normalisation)
 
     def clean_accuracy(self, model: nn.Module) -> dict[str, float]:
         """Share of clips classified rightly, from frames that nothing was done to.

@@ -12,17 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ssdet.config import FineConfig, PretrainConfig
+from ssdet.config import FineConfig, FramesConfig, PretrainConfig, canonical_json
 from ssdet.data.annotations import (
     Dataset,
     VideoRecord,
     add_dataset_arguments,
     dataset_from_arguments,
 )
+from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.inventory import read_inventory
 from ssdet.data.sampling import Timeline
-from ssdet.files import sha256
+from ssdet.data.shards import shard_name, shards_with
+from ssdet.files import sha256, sha256_text
 from ssdet.provenance import block
 from ssdet.randomness import generator
 from ssdet.stage import StageError, add_device_argument, device_name
@@ -89,13 +91,30 @@ class Videos:
         return Timeline(info.frames, record.duration_s or info.duration_s, stride)
 
 
-def open_videos(args: argparse.Namespace) -> Videos:
-    """Open the data set that the arguments name."""
+def open_videos(args: argparse.Namespace, *splits: str) -> Videos:
+    """Open the data set that the arguments name, with the frames of some splits."""
     rows = read_inventory(args.inventory)
     durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
     dataset = dataset_from_arguments(args, durations)
     lost = {row.video_id: row.reason for row in rows if row.status != "ok"}
-    return Videos(dataset, FrameStore(args.frames_dir), lost)
+    names = shards_of(dataset, args.frames, *splits)
+    return Videos(dataset, FrameStore(args.frames_dir, names), lost)
+
+
+def shards_of(dataset: Dataset, frames: str, *splits: str) -> list[str]:
+    """File names of the shards that hold videos of these splits.
+
+    Whatever else lies in the folder is of another configuration, or not this job's.
+
+    Args:
+        dataset: whose videos they are.
+        frames: the config section, JSON.
+        splits: `training`, `testing`.
+    """
+    size = FramesConfig.model_validate_json(frames).shard_videos
+    everything = [record.video_id for record in dataset.records]
+    chosen = [record.video_id for split in splits for record in dataset.of(split)]
+    return [shard_name(number) for number in shards_with(chosen, everything, size)]
 
 
 def hold_out(
@@ -115,6 +134,10 @@ def hold_out(
     kept = tuple(r for i, r in enumerate(records) if i not in chosen)
     held = tuple(r for i, r in enumerate(records) if i in chosen)
     return kept, held
+
+
+# Parts of a job that its checkpoint keeps elsewhere, or that change no number of it.
+NOT_CONFIG = ("revision", "parents", "classes", "processes")
 
 
 def splits(config: PretrainConfig | FineConfig, world: World) -> int:
@@ -147,9 +170,35 @@ def job_of(
     revision: int,
     sections: Sequence[str],
     parents: Mapping[str, Path],
+    videos: Videos,
+    world: World,
     **more: str,
 ) -> dict[str, Any]:
     """What a training run computes: nothing of where files lie or how fast it goes.
+
+    The number of processes is part of it: each has its share of the batch, and its own
+    groups' statistics.
+    """
+    return {
+        **{name: json.loads(getattr(args, name)) for name in sections},
+        **more,
+        "name": args.name,
+        "seed": args.seed,
+        "revision": revision,
+        "parents": {name: sha256(path) for name, path in parents.items()},
+        "classes": list(videos.dataset.classes),
+        "frames_made": identity(videos.store),
+        "processes": world.size,
+    }
+
+
+def identity(store: FrameStore | FeatureStore) -> str:
+    """A hash of how the files of a store were made; they are too large to hash."""
+    return sha256_text(canonical_json(store.attributes))
+
+
+def check_parents(parents: Mapping[str, Path]) -> None:
+    """See that what a run starts from is there.
 
     Raises:
         StageError: a parent is not there.
@@ -158,14 +207,6 @@ def job_of(
         if not path.is_file():
             what = "checkpoint" if name == "init" else "file"
             raise StageError(f"no {what} at {path} (--{name})")
-    return {
-        **{name: json.loads(getattr(args, name)) for name in sections},
-        **more,
-        "name": args.name,
-        "seed": args.seed,
-        "revision": revision,
-        "parents": {name: sha256(path) for name, path in parents.items()},
-    }
 
 
 def finish(
@@ -180,7 +221,7 @@ def finish(
     world: World,
 ) -> None:
     """Write the checkpoint (nothing volatile in it) and the record of the run."""
-    config = {k: v for k, v in job.items() if k not in ("revision", "parents")}
+    config = {name: value for name, value in job.items() if name not in NOT_CONFIG}
     gpus = world.size if world.device.type == "cuda" else 0
     checkpoint = {
         "stage": stage,

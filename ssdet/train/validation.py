@@ -28,7 +28,7 @@ def validation_map(
         stride: source frames between sampled frames.
 
     Returns:
-        `val_map` in 0..1, or nothing.
+        `val_map` in 0..1; nothing if no frame of the videos shows an action.
     """
     if not records:
         return {}
@@ -46,5 +46,9 @@ def validation_map(
                 timeline.fps,
             ).T
         )
-    precision = average_precision(np.concatenate(scores), np.concatenate(labels))
-    return {"val_map": mean_over_present(precision)}
+    shown = np.concatenate(labels)
+    if not shown.any():
+        return {}
+    return {
+        "val_map": mean_over_present(average_precision(np.concatenate(scores), shown))
+    }

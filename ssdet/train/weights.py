@@ -39,7 +39,7 @@ def start_from(
     problems = [f"{name} is missing" for name in sorted(set(own) - kept - set(offered))]
     problems += [f"{name} is unknown" for name in sorted(set(offered) - set(own))]
     for name in sorted(set(own) & set(offered)):
-        if offered[name].numel() == own[name].numel():
+        if _without_ones(offered[name]) == _without_ones(own[name]):
             offered[name] = offered[name].reshape(own[name].shape)
         if offered[name].shape != own[name].shape:
             problems.append(
@@ -56,3 +56,11 @@ def start_from(
     log.info("loaded %d tensors of %s", len(offered), origin)
     if kept:
         log.info("fresh: %s", ", ".join(sorted(kept)))
+
+
+def _without_ones(tensor: Tensor) -> tuple[int, ...]:
+    """The shape without its trailing axes of size 1."""
+    shape = list(tensor.shape)
+    while shape and shape[-1] == 1:
+        shape.pop()
+    return tuple(shape)

@@ -113,7 +113,8 @@ def coarse_fine_times(timeline: Timeline, outputs: int, compat: str) -> np.ndarr
     if compat == "reference":
         cell = samples * timeline.stride / outputs
         return ((np.arange(outputs) + 0.5) * cell - 0.5) / timeline.fps
-    return np.linspace(0.0, timeline.seconds_of_sample(samples - 1), outputs)
+    last = max(samples - 1, 1)  # of a single sample, the rows lie in its step
+    return np.linspace(0.0, timeline.seconds_of_sample(last), outputs)
 
 
 def _rows(logits: Tensor) -> np.ndarray:

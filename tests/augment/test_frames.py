@@ -39,3 +39,26 @@ def test_columns_begin_elsewhere_in_each_frame():
                 expected = video[1, :, t, :, first : first + 3]
                 assert found[clip, :, t, :, 1:4].equal(expected)
         assert (found[..., [0, 4, 5]] == 0).all()
+
+
+def test_columns_are_the_same_with_gradients():
+    for video in layouts():
+        plain, tracked = torch.zeros(72, 6), torch.zeros(72, 6)
+        take_columns(video, CLIPS, FRAMES, plain[:, 1:4])
+        take_columns(video.clone().requires_grad_(), CLIPS, FRAMES, tracked[:, 1:4])
+        assert tracked.requires_grad
+        assert tracked.equal(plain)
+
+
+def test_gradients_of_columns_add_up():
+    video = torch.zeros(2, 1, 3, 1, 5, requires_grad=True)
+    out = torch.zeros(6, 3)
+    take_columns(video, CLIPS, FRAMES, out)
+    out.sum().backward()
+    assert (video.grad[0] == 0).all()  # no clip takes the first one
+    # columns 2-4 and 1-3 of frame 0; 0-2 and 1-3 of frame 1; 0-2 and 2-4 of frame 2
+    assert video.grad[1, 0, :, 0].tolist() == [
+        [0, 1, 2, 2, 1],
+        [1, 2, 2, 1, 0],
+        [1, 1, 2, 1, 1],
+    ]

@@ -85,12 +85,63 @@ def test_invariants(config, pretext, seed):
         ("mixup", "either", {"mixup"}),
         ("cutmix", "view", {"view"}),
         ("cutmix", "window", {"window"}),
+        ("manifold_freeze", "either", {"freeze"}),
+        ("manifold_mixup", "either", {"mixup"}),
+        ("manifold_cutmix", "view", {"view"}),
     ],
 )
 def test_single_augmentations_are_always_on(pretext, kind, expected):
     config = augment_config(cutmix={"kind": kind}, joint={"probability": 0.0})
     for seed in range(5):
         assert used(draw(pretext, config, seed)) == expected
+
+
+def test_manifold_levels_are_alike_often():
+    source = seeded()
+    levels = [policy.draw_level("manifold_mixup", source) for _ in range(1000)]
+    assert set(levels) == set(range(5))
+    assert all(abs(levels.count(level) - 200) <= 51 for level in range(5))
+
+
+def test_other_pretexts_take_the_input_and_draw_nothing():
+    source = seeded()
+    before = source.get_state()
+    plain = [name for name in policy.PRETEXTS if not name.startswith("manifold")]
+    assert {policy.draw_level(name, source) for name in plain} == {0}
+    assert source.get_state().equal(before)
+
+
+@pytest.mark.parametrize(
+    ("pretext", "kind"),
+    [("freeze", "view"), ("mixup", "view"), ("cutmix", "view"), ("cutmix", "window")],
+)
+@pytest.mark.parametrize("width", [1, 7, 14, 32])
+def test_feature_maps_are_augmented_alike_and_pass_gradients(pretext, kind, width):
+    """Weights of what is seen sum to 1: so do those of the gradients of each place."""
+    config = augment_config(cutmix={"kind": kind})
+    draws = draw(pretext, config)
+    video = noise(B, 3, T, H, width)
+    plain, labels = policy.apply(video, torch.arange(B), draws, config)
+    video.requires_grad_()
+    mixed, again = policy.apply(video, torch.arange(B), draws, config)
+    assert mixed.equal(plain)
+    assert again.weights.equal(labels.weights)
+    mixed.sum().backward()
+    total = video.grad.sum()
+    assert total.item() == pytest.approx(video.numel(), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["view", "window"])
+def test_maps_of_half_precision_keep_their_type(kind):
+    """As under autocast; a blend of whole numbers is off by their last bit at most."""
+    config = augment_config(cutmix={"kind": kind}, joint={"probability": 1.0})
+    draws = draw("joint", config)
+    video = noise(B, 3, T, H, 14).mul(8).round().requires_grad_()
+    expected, labels = policy.apply(video, torch.arange(B), draws, config)
+    mixed, again = policy.apply(video.bfloat16(), torch.arange(B), draws, config)
+    assert mixed.dtype == torch.bfloat16
+    assert again.weights.equal(labels.weights)
+    torch.testing.assert_close(mixed.float(), expected, rtol=0.02, atol=0.25)
 
 
 def test_either_kind_of_cutmix_has_even_odds():

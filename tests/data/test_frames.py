@@ -95,6 +95,7 @@ def test_root_attributes(tmp_path, make_video, run):
         "axes": "THWC",
         "complete": True,
         "dataset": "mine",
+        "revision": 1,
         "shard": 0,
         "fps": 5.0,
         "short_side": 48,

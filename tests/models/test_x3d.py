@@ -54,6 +54,24 @@ def test_parts_in_order_are_the_network():
     assert torch.equal(x3d.feature_maps(video)["conv5"], x3d(video))
 
 
+def test_the_map_of_one_level_is_altered_on_the_way():
+    x3d, video = narrow(), torch.randn(2, 3, 2, 32, 32)
+    shapes = []
+
+    def twice(x):
+        shapes.append((x.shape[1], x.shape[-1]))
+        return 2 * x
+
+    altered = [x3d(video, twice, level) for level in range(5)]
+    assert shapes == [(3, 32), (8, 8), (16, 4), (24, 2), (48, 1)]
+    assert torch.equal(altered[0], x3d(2 * video))
+    x = video
+    for part in x3d.stem_and_stages:
+        x = part(x)
+    assert torch.equal(altered[4], x3d.finish(2 * x))
+    assert torch.equal(x3d(video, lambda x: x, 2), x3d(video))
+
+
 def test_every_other_block_is_gated_and_the_first_strides():
     for stage in narrow().stages:
         for index, block in enumerate(stage):

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from ssdet.augment import policy
+from ssdet.models import build_detector
+from ssdet.randomness import generator
 from ssdet.stage import StageError
-from ssdet.train import pretrain
+from ssdet.train import pretrain, setup
 from ssdet.train.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +69,57 @@ def test_the_number_of_workers_changes_nothing(tiny, tmp_path):
     pretrain.main(tiny.pretrain(tmp_path / "a.pt", workers=0))
     pretrain.main(tiny.pretrain(tmp_path / "b.pt", workers=2))
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
+def task_of(tiny, pretext):
+    """A pretext of the tiny set; all draw from the same generators."""
+    args = pretrain.arguments().parse_args(tiny.pretrain("unused.pt", pretext))
+    return pretrain.Pretext(
+        videos=setup.open_videos(args, "training"),
+        pretext=pretext,
+        cfg=tiny.config.pretrain,
+        augment=tiny.config.augment,
+        spatial=tiny.config.spatial,
+        recipe=tiny.config.datasets["kinetics400"],
+        keys=(0, "test"),
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.mark.parametrize("kind", ["freeze", "mixup", "cutmix"])
+def test_manifold_pretexts_augment_one_level(tiny, kind):
+    """At the input they are the plain ones; at all levels gradients reach the stem."""
+    plain, manifold = task_of(tiny, kind), task_of(tiny, f"manifold_{kind}")
+    draws = torch.Generator().manual_seed(0)
+    video = torch.randint(0, 256, (4, 3, 8, 64, 64), generator=draws).byte()
+    batch = {"video": video, "class": torch.tensor([0, 1, 2, 3])}
+    torch.manual_seed(0)
+    model = build_detector(tiny.config.model, plain.outputs).eval()
+    stem = model.backbone.stem.spatial.weight
+    losses = {}
+    for step in range(40):
+        level = level_at(manifold, step)
+        if level not in losses:
+            loss = manifold.loss(model, batch, step)
+            (gradient,) = torch.autograd.grad(loss, stem)
+            assert gradient.isfinite().all()
+            assert gradient.abs().max() > 0
+            same = loss.item() == plain.loss(model, batch, step).item()
+            losses[level] = same
+    assert losses == {0: True, 1: False, 2: False, 3: False, 4: False}
+
+
+def level_at(task, step):
+    """The level that a manifold pretext draws for a step."""
+    source = generator(*task.keys, step)
+    policy.draw(task.pretext, 4, 8, 64, 64, task.augment, source)
+    return policy.draw_level(task.pretext, source)
+
+
+def test_a_manifold_pretext_trains(tiny, tmp_path):
+    pretrain.main(tiny.pretrain(tmp_path / "c.pt", "manifold_cutmix"))
+    content = load_checkpoint(tmp_path / "c.pt")
+    assert content["config"]["pretext"] == "manifold_cutmix"
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from ssdet.data.annotations import Dataset, VideoRecord
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import Predictions
+from ssdet.data.sampling import Timeline
 from ssdet.evaluate import predict
 from ssdet.features import extract
 from ssdet.stage import StageError
-from ssdet.train import coarse_fine, fine, pretrain
+from ssdet.train import checkpoint, coarse_fine, fine, pretrain
 from ssdet.train.checkpoint import load_checkpoint
-from ssdet.train.setup import hold_out
+from ssdet.train.setup import Videos, hold_out
+from ssdet.train.weights import start_from
+from ssdet.train.whole_video import coarse_fine_times
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +101,6 @@ def test_a_resumed_two_stream_run_ends_with_the_same_bytes(chain, tiny, tmp_path
     coarse_fine.main(arguments)
     expected = out.read_bytes()
     # The last state before the end, as a run that was killed then would leave it.
-    from ssdet.train import checkpoint
-
     kept = []
     finish = checkpoint.Rolling.finish
     out.unlink()
@@ -152,8 +154,6 @@ def test_weights_of_another_network_are_refused_with_what_differs(
 
 
 def test_held_out_videos_are_the_same_for_one_seed():
-    from ssdet.data.annotations import VideoRecord
-
     records = tuple(VideoRecord(f"v{i}", 1.0, (), "training") for i in range(10))
     kept, held = hold_out(records, 0.3, seed=0)
     assert len(held) == 3
@@ -167,3 +167,64 @@ def test_scores_are_finite(chain):
     for name in ("fine.h5", "coarse_fine.h5"):
         predictions = Predictions(chain / name)
         assert all(np.isfinite(predictions[v][0]).all() for v in predictions.video_ids)
+
+
+def test_a_video_of_a_single_sample_gets_two_stream_logits():
+    timeline = Timeline(frames=3, duration_s=0.1, stride=10)
+    times = coarse_fine_times(timeline, 4, "fixed")
+    assert times.tolist() == pytest.approx([0, 1 / 9, 2 / 9, 1 / 3])
+
+
+def test_choosing_needs_a_held_out_video_with_an_action(tiny):
+    records = tuple(VideoRecord(f"v{i}", 1.0, (), "training") for i in range(2))
+    videos = Videos(Dataset("mine", ("a",), records, {}), None, {})
+    cfg = tiny.config.coarse_fine
+    with pytest.raises(StageError, match=r"none of the 1 videos of mine .*\.keep to l"):
+        coarse_fine.check_choice(cfg, videos, records[:1])
+    last = cfg.model_copy(update={"keep": "last"})
+    coarse_fine.check_choice(last, videos, ())
+
+
+def test_shards_of_another_configuration_are_not_looked_at(chain, tiny, tmp_path):
+    folder = tmp_path / "training"
+    shutil.copytree(chain / "training", folder)
+    (folder / "shard-099.h5").write_text("left by an older run")
+    coarse_fine.main(tiny.coarse_fine(tmp_path / "c.pt", chain / "pretrain.pt", folder))
+    ours, theirs = tmp_path / "c.pt", chain / "coarse_fine.pt"
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_features_of_another_fine_model_are_refused(chain, tiny, tmp_path):
+    folder = tmp_path / "testing"
+    shutil.copytree(chain / "testing", folder)
+    for path in folder.iterdir():
+        with h5py.File(path, "a") as file:
+            file.attrs["checkpoint_sha256"] = "0" * 64
+    arguments = tiny.predict(tmp_path / "p.h5", chain / "coarse_fine.pt", folder)
+    with pytest.raises(ValueError, match="checkpoint_sha256 0000"):
+        predict.main(arguments)
+
+
+def test_a_reordered_class_list_is_another_job(chain, tiny, tmp_path):
+    classes = tiny.folder / "synthetic" / "charades" / "Charades_v1_classes.txt"
+    other = tmp_path / "classes.txt"
+    other.write_text("\n".join(reversed(classes.read_text().splitlines())) + "\n")
+    out = tmp_path / "f.pt"
+    arguments = tiny.fine(out, chain / "pretrain.pt", checkpoint_seconds=0)
+    finish = checkpoint.Rolling.finish
+    try:
+        checkpoint.Rolling.finish = lambda self, *given: None
+        fine.main(arguments)
+    finally:
+        checkpoint.Rolling.finish = finish
+    arguments[arguments.index("--classes") + 1] = str(other)
+    with pytest.raises(StageError, match=r"another job \(they differ in classes\)"):
+        fine.main(arguments)
+
+
+def test_only_trailing_axes_of_size_one_may_be_missing():
+    model = torch.nn.Conv3d(2, 3, 1, bias=False)
+    start_from(model, {"weight": torch.ones(3, 2)}, ("none",), "a linear layer")
+    assert model.weight.sum() == 6
+    with pytest.raises(StageError, match=r"weight is \(2, 3\), not \(3, 2, 1, 1, 1\)"):
+        start_from(model, {"weight": torch.ones(2, 3)}, ("none",), "another")

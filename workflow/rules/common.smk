@@ -195,6 +195,11 @@ def evaluation_sections(wildcards):
     return canonical_json({"models": models})
 
 
+def optional(file):
+    """A named input that may be none, as text; `:q` writes nothing for an empty one."""
+    return str(file) if file else ""
+
+
 def folder(files):
     """The folder that files lie in, or nothing if there are none."""
     return str(Path(files[0]).parent) if files else ""
@@ -225,10 +230,11 @@ def results_of(dataset):
 
 
 def everything(wildcards):
-    """The default target: results of every detection set."""
+    """The default target: results of every detection set, and of the augmentations."""
     datasets = [cfg.synthetic.detection] if cfg.synthetic else DETECTION
     require(*datasets, pretrained=True)
-    return [path for dataset in datasets for path in results_of(dataset)]
+    paths = [path for dataset in datasets for path in results_of(dataset)]
+    return [*paths, results("figures/augmentations.svg")]
 
 
 def demo_results(wildcards):

@@ -52,6 +52,7 @@ rule inventory:
         mem_mb=cfg.resources.data.mem_mb,
         runtime=runtime("data"),
     params:
+        classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         videos=lambda wildcards: cfg.datasets[wildcards.dataset].videos,
         data=section("data"),
@@ -63,7 +64,7 @@ rule inventory:
         " python -m ssdet.data.inventory"
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --videos {params.videos:q} --data {params.data:q}"
         " --workers {threads} --out {output.inventory:q} 2> {log:q}"
 

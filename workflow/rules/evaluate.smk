@@ -22,6 +22,7 @@ rule predict:
         runtime=runtime("infer"),
         device=cfg.resources.device,
     params:
+        classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         frames=section("frames"),
         spatial=section("spatial"),
@@ -36,10 +37,10 @@ rule predict:
         " python -m ssdet.evaluate.predict"
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
-        ' --features-dir "{params.features_dir}"'
+        " --features-dir={params.features_dir:q}"
         " --checkpoint {input.checkpoint:q} --model-name {wildcards.model}"
         " --spatial {params.spatial:q} --sampling {params.sampling:q}"
         " --predict {params.predict:q}"
@@ -71,6 +72,7 @@ rule ensemble:
         mem_mb=cfg.resources.report.mem_mb,
         runtime=runtime("report"),
     params:
+        classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         sections=evaluation_sections,
         seed=cfg.seed,
@@ -82,7 +84,7 @@ rule ensemble:
         " python -m ssdet.evaluate.ensemble"
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --inventory {input.inventory:q} --members {input.members:q}"
         " --result-name {wildcards.name} --seed {params.seed}"
         " --sections {params.sections:q} --workers {threads}"

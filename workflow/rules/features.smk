@@ -24,6 +24,7 @@ rule extract_features:
         runtime=runtime("infer"),
         device=cfg.resources.device,
     params:
+        classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         frames=section("frames"),
         spatial=section("spatial"),
@@ -38,7 +39,7 @@ rule extract_features:
         " python -m ssdet.features.extract"
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames:q})" --frames {params.frames:q}'
         " --shard {wildcards.shard} --split {wildcards.split}"

@@ -67,6 +67,7 @@ rule figures:
         mem_mb=cfg.resources.report.mem_mb,
         runtime=runtime("report"),
     params:
+        classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         videos=cfg.report.timeline_videos,
         revision=revision("ssdet.report.figures"),
@@ -77,7 +78,56 @@ rule figures:
         " python -m ssdet.report.figures"
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --inventory {input.inventory:q} --result {input.result:q}"
         " --members {input.members:q} --videos {params.videos}"
         " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"
+
+
+rule strips:
+    input:
+        unpack(lambda wildcards: labels(cfg.classification)),
+        inventory=results(f"{cfg.classification}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(cfg.classification, "training"),
+    output:
+        strips=report(
+            results("figures/augmentations.svg"),
+            caption="../report/strips.rst",
+            category="Figures",
+            subcategory="Augmentations",
+            labels={"data set": cfg.classification},
+        ),
+    log:
+        results("logs/strips/augmentations.log"),
+    benchmark:
+        results("benchmarks/strips/augmentations.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.report.threads
+    resources:
+        gpu=cfg.resources.report.gpu,
+        mem_mb=cfg.resources.report.mem_mb,
+        runtime=runtime("report"),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        name=cfg.classification,
+        dataset=canonical_json(cfg.datasets[cfg.classification].without_paths()),
+        frames=section("frames"),
+        augment=section("augment"),
+        samples=cfg.pretrain.frames,
+        stride=cfg.pretrain.stride,
+        crop=cfg.spatial.crop,
+        revision=revision("ssdet.report.strips"),
+    message:
+        "A picture of each augmentation"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.strips"
+        " --name {params.name} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        " --augment {params.augment:q} --samples {params.samples}"
+        " --stride {params.stride} --crop {params.crop}"
+        " --out {output.strips:q} 2> {log:q}"

@@ -31,6 +31,8 @@ rule pretrain:
         device=cfg.resources.device,
         checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
     params:
+        init=lambda wildcards, input: optional(input.init),
+        classes=lambda wildcards, input: optional(input.classes),
         name=cfg.classification,
         dataset=canonical_json(cfg.datasets[cfg.classification].without_paths()),
         frames=section("frames"),
@@ -47,10 +49,10 @@ rule pretrain:
         " {resources.launcher} -m ssdet.train.pretrain"
         " --name {params.name} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
-        ' --pretext {wildcards.pretext} --init "{input.init}"'
+        " --pretext {wildcards.pretext} --init={params.init:q}"
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --pretrain {params.pretrain:q} --augment {params.augment:q}"
         " --seed {params.seed} --workers {resources.workers}"
@@ -84,6 +86,7 @@ rule train_fine:
         device=cfg.resources.device,
         checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
     params:
+        classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         frames=section("frames"),
         model=section("model"),
@@ -101,7 +104,7 @@ rule train_fine:
         " {resources.launcher} -m ssdet.train.fine"
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
         " --pretext {wildcards.pretext} --init {input.init:q}"
@@ -142,6 +145,7 @@ rule train_coarse_fine:
         device=cfg.resources.device,
         checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
     params:
+        classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         frames=section("frames"),
         model=section("model"),
@@ -159,7 +163,7 @@ rule train_coarse_fine:
         " {resources.launcher} -m ssdet.train.coarse_fine"
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
-        ' --classes "{input.classes}"'
+        " --classes={params.classes:q}"
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
         ' --features-dir "$(dirname {input.features[0]:q})"'

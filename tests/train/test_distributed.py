@@ -1,0 +1,104 @@
+"""Two processes compute what one does: same batch, same groups, same statistics."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ssdet.models.sub_batch_norm import SubBatchNorm3d
+from ssdet.train import fine, pretrain
+from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.distributed import World
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = 5
+GENTLE = {"optimizer": "sgd", "learning_rate": 0.01, "schedule": "step"}
+
+
+def with_values(arguments, section, **values):
+    """Arguments with some values of one section changed."""
+    position = arguments.index(f"--{section}") + 1
+    changed = json.dumps(json.loads(arguments[position]) | values)
+    return [*arguments[:position], changed, *arguments[position + 1 :]]
+
+
+def two_processes(module, arguments):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", module, *arguments),
+        ],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def assert_same_weights(one, two):
+    first, second = load_checkpoint(one)["weights"], load_checkpoint(two)["weights"]
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        torch.testing.assert_close(
+            second[name], tensor, atol=1e-5, rtol=1e-5, msg=lambda m, n=name: n + m
+        )
+
+
+def pretraining(tiny, out):
+    arguments = with_values(tiny.pretrain(out, "cls"), "model", dropout=0.0)
+    return with_values(
+        arguments, "pretrain", steps=STEPS, validate_every=2, warmup_steps=0, **GENTLE
+    )
+
+
+@pytest.fixture(scope="module")
+def pretrained(tiny, tmp_path_factory):
+    """One process, batch of 4 in two groups."""
+    out = tmp_path_factory.mktemp("one") / "pretrain.pt"
+    pretrain.main(pretraining(tiny, out))
+    return out
+
+
+def test_pretraining(tiny, pretrained, tmp_path):
+    out = tmp_path / "two.pt"
+    two_processes("ssdet.train.pretrain", pretraining(tiny, out))
+    assert_same_weights(pretrained, out)
+    record = [json.loads(p.with_suffix(".json").read_text()) for p in (pretrained, out)]
+    ends = [r["history"][-1]["clean_accuracy"] for r in record]
+    assert ends[0] == ends[1]
+
+
+def test_fine_tuning(tiny, pretrained, tmp_path):
+    def tuning(out):
+        arguments = with_values(tiny.fine(out, pretrained), "model", dropout=0.0)
+        return with_values(
+            arguments, "fine", batch_size=2, bn_group=1, warmup_epochs=0, **GENTLE
+        )
+
+    fine.main(tuning(tmp_path / "one.pt"))
+    two_processes("ssdet.train.fine", tuning(tmp_path / "two.pt"))
+    assert_same_weights(tmp_path / "one.pt", tmp_path / "two.pt")
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tiny, tmp_path):
+    with pytest.raises(AssertionError, match=r"on 2 processes is not a whole number"):
+        two_processes(
+            "ssdet.train.pretrain",
+            with_values(pretraining(tiny, tmp_path / "c.pt"), "pretrain", bn_group=4),
+        )
+
+
+def test_evaluation_leaves_the_statistics_of_training_alone():
+    norm = SubBatchNorm3d(2, splits=2)
+    norm(torch.randn(4, 2, 1, 3, 3))
+    before = norm.split_mean.clone()
+    with World(0, 1, torch.device("cpu")).evaluating(norm):
+        assert not norm.training
+        gathered = norm.running_mean.clone()
+    assert norm.training
+    torch.testing.assert_close(gathered, before.view(2, 2).mean(0))
+    assert torch.equal(norm.split_mean, before)
