@@ -126,7 +126,7 @@ def test_the_layout_of_charades(made):
 def test_the_header_is_that_of_charades(shared, made):
     real = shared / "data" / "annotations" / "charades" / "Charades_v1_train.csv.gz"
     if not real.exists():
-        pytest.skip(f"needs {real}")
+        pytest.skip(f"needs {real}, which may not be passed on")
     import gzip
 
     with gzip.open(real, "rt") as file:

@@ -61,7 +61,9 @@ def published(folder, name):
     """A file of the annotations, plain or gzip."""
     path = next(folder.glob(f"{name}*"), None)
     if path is None:
-        pytest.skip(f"needs {name} in {folder}")
+        pytest.skip(
+            f"needs {name} in {folder}: it quotes rows that may not be passed on"
+        )
     return path
 
 
