@@ -192,6 +192,27 @@ def test_events_for_tensorboard(tiny, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    losses = [(event.step, event.value) for event in events.Scalars("loss")]
-    expected = [(row["step"], row["loss"]) for row in rows(tmp_path / "c.pt")[:STEPS]]
-    assert losses == pytest.approx(expected)
+    losses = events.Scalars("loss")
+    expected = rows(tmp_path / "c.pt")[:STEPS]
+    assert [event.step for event in losses] == [row["step"] for row in expected]
+    found = [event.value for event in losses]
+    assert found == pytest.approx([row["loss"] for row in expected], rel=1e-6)
+
+
+def test_rows_of_the_actions_can_be_kept(tiny, plain, tmp_path):
+    """The row of the background is fresh; nearly nothing is learnt here."""
+    from safetensors.torch import save_file
+
+    classifier = dict(weights(plain))
+    for name in ("head.fc2.weight", "head.fc2.bias"):
+        classifier[name] = classifier[name][1:].contiguous()  # 8 actions
+    save_file(classifier, tmp_path / "classifier.safetensors")
+    out = tmp_path / "kept.pt"
+    arguments = pretraining(
+        tiny, out, steps=1, learning_rate=1e-30, weight_decay=0.0, copy_rows=True
+    )
+    arguments[arguments.index("--init") + 1] = str(tmp_path / "classifier.safetensors")
+    pretrain.main(arguments)
+    kept, before = weights(out)["head.fc2.weight"], weights(plain)["head.fc2.weight"]
+    assert torch.equal(kept[1:], before[1:])
+    assert not torch.equal(kept[0], before[0])
