@@ -203,7 +203,7 @@ def test_rows_of_the_actions_can_be_kept(tiny, plain, tmp_path):
     """The row of the background is fresh; nearly nothing is learnt here."""
     from safetensors.torch import save_file
 
-    classifier = dict(weights(plain))
+    classifier = {name: x.contiguous() for name, x in weights(plain).items()}
     for name in ("head.fc2.weight", "head.fc2.bias"):
         classifier[name] = classifier[name][1:].contiguous()  # 8 actions
     save_file(classifier, tmp_path / "classifier.safetensors")
