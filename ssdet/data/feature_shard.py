@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5 import create, set_attributes
 from ssdet.files import atomic
 
 FORMAT, VERSION = "coarse_fine_features", 1
@@ -74,7 +74,7 @@ def write_features(
     """
     index: list[tuple[bytes, int, int, int, float]] = []
     row = 0
-    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with atomic(path) as temporary, create(temporary) as file:
         set_attributes(file, {"format": FORMAT, "version": VERSION, **attributes})
         set_attributes(file, {"axes": "TCHW", "dtype": dtype})
         for video in map(VideoFeatures._make, videos):

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5 import create, set_attributes
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_frames", 1
@@ -73,7 +73,7 @@ def write_frames(
     """
     sizes = [video.file.stat().st_size for video in videos]
     counts = [len(video.offsets) for video in videos]
-    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with atomic(path) as temporary, create(temporary) as file:
         set_attributes(file, {"format": FORMAT, "version": VERSION, **attributes})
         file.attrs["axes"] = "THWC"
         jpeg = file.create_dataset("jpeg", (sum(sizes),), np.uint8)
