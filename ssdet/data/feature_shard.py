@@ -78,23 +78,36 @@ def write_features(
         set_attributes(file, {"format": FORMAT, "version": VERSION, **attributes})
         set_attributes(file, {"axes": "TCHW", "dtype": dtype})
         for video in map(VideoFeatures._make, videos):
-            maps, logits = _arrays(video, dtype)
-            length = len(logits)
-            if not index:
-                _create(file, total, maps, logits, compression)
-            _check(video.video_id, maps, logits, file, row, total, index)
-            for key, array in maps.items():
-                file[key][row : row + length] = array
-            file["logits"][row : row + length] = logits
-            name = video.video_id.encode()
-            index.append((name, row, length, video.n_frames, video.duration_s))
+            length = _append(file, video, row, total, index, dtype, compression)
+            entry = (video.n_frames, video.duration_s)
+            index.append((video.video_id.encode(), row, length, *entry))
             row += length
+            del video  # before the next one is made
         if row != total:
             raise ValueError(f"{path}: {total} rows were announced, {row} came")
         longest = max([1, *(len(entry[0]) for entry in index)])
         file["index"] = np.array(index, _index_type(longest))
         file.attrs["provenance"] = json.dumps(provenance())
         file.attrs["complete"] = True
+
+
+def _append(
+    file: h5py.File,
+    video: VideoFeatures,
+    row: int,
+    total: int,
+    index: Sequence[tuple[bytes, int, int, int, float]],
+    dtype: str,
+    compression: str | None,
+) -> int:
+    """Write the rows of a video; returns how many."""
+    maps, logits = _arrays(video, dtype)
+    if not index:
+        _create(file, total, maps, logits, compression)
+    _check(video.video_id, maps, logits, file, row, total, index)
+    for key, array in [*maps.items(), ("logits", logits)]:
+        file[key][row : row + len(logits)] = array
+    return len(logits)
 
 
 def _arrays(

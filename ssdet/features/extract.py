@@ -14,6 +14,7 @@ import torch
 from ssdet.config import FeaturesConfig, FramesConfig
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import VideoFeatures, write_features
+from ssdet.data.sampling import Timeline
 from ssdet.data.shards import ids_of_shard
 from ssdet.files import sha256
 from ssdet.models import CoarseFine, X3DDetector
@@ -107,21 +108,32 @@ def extract(
     stride: int,
     pool: int,
 ) -> Iterator[VideoFeatures]:
-    """Features of each video, in one pass over all its sampled frames."""
+    """Features of each video; only one is held in memory."""
     with Progress(len(records), "extract_features", "video") as bar:
         for record in records:
             timeline = videos.timeline(record, stride)
-            video = channels_last(view.read(record.video_id, timeline, timeline.rows))
-            with torch.inference_mode(), autocast(view.device):
-                maps, logits = model.features_and_logits(video, pool)
-            yield VideoFeatures(
-                record.video_id,
-                {key: value[0].float().transpose(0, 1) for key, value in maps.items()},
-                logits[0].float().T,
-                timeline.frames,
-                timeline.duration_s,
-            )
+            yield features_of(model, view, record.video_id, timeline, pool)
             bar.advance(1)
+
+
+def features_of(
+    model: X3DDetector, view: View, video_id: str, timeline: Timeline, pool: int
+) -> VideoFeatures:
+    """Features of a video, as of one pass over all its sampled frames.
+
+    Squeeze-excitation averages over the whole video, so clips or overlapping parts of
+    it would give other features. Memory stays small nevertheless: `models/pieces.py`.
+    """
+    video = channels_last(view.read(video_id, timeline, timeline.rows))
+    with torch.inference_mode(), autocast(view.device):
+        maps, logits = model.features_and_logits(video, pool)
+    return VideoFeatures(
+        video_id,
+        {key: value[0].float().transpose(0, 1) for key, value in maps.items()},
+        logits[0].float().T,
+        timeline.frames,
+        timeline.duration_s,
+    )
 
 
 if __name__ == "__main__":

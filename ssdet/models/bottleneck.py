@@ -6,12 +6,14 @@ Source: Feichtenhofer, CVPR 2020 (arXiv:2004.04730), section 3.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssdet.kernels.depthwise import depthwise_conv3d
+from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import SqueezeExcite
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
 
@@ -36,7 +38,13 @@ class DepthwiseConv3d(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Widen, convolve each channel, gate, narrow, add to the shortcut."""
+    """Widen, convolve each channel, gate, narrow, add to the shortcut.
+
+    Attributes:
+        frames_at_once: in evaluation; see `pieces.set_frames_at_once`.
+    """
+
+    frames_at_once: int | None = None
 
     def __init__(
         self, channels: int, inner: int, out: int, stride: int, gated: bool
@@ -67,10 +75,22 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, out, T, ceil(H / stride), ceil(W / stride))."""
-        inner = F.relu(self.expand_norm(self.expand(x)), inplace=True)
-        inner = self.depthwise_norm(self.depthwise(inner))
+        frames = None if self.training else self.frames_at_once
+        inner = in_pieces(self._widen, frames, 1, x)
+        gate = None
         if self.squeeze_excite is not None:
-            inner = self.squeeze_excite(inner)
+            gate = self.squeeze_excite.gate(inner)
+        return in_pieces(partial(self._narrow, gate), frames, 0, inner, x)
+
+    def _widen(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.expand_norm(self.expand(x)), inplace=True)
+        out: Tensor = self.depthwise_norm(self.depthwise(inner))
+        return out
+
+    def _narrow(self, gate: Tensor | None, inner: Tensor, x: Tensor) -> Tensor:
+        """Gate, project and add to the shortcut."""
+        if gate is not None:
+            inner = inner * gate
         out = self.project_norm(self.project(F.silu(inner)))
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssdet.models.bottleneck import Bottleneck
+from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import round_width
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
 
@@ -30,7 +31,13 @@ FEATURES = ("layer1", "layer2", "layer3", "layer4", "conv5")
 
 
 class Stem(nn.Module):
-    """A spatial convolution, then one in time of each channel, norm and ReLU."""
+    """A spatial convolution, then one in time of each channel, norm and ReLU.
+
+    Attributes:
+        frames_at_once: in evaluation; see `pieces.set_frames_at_once`.
+    """
+
+    frames_at_once: int | None = None
 
     def __init__(self, width: int) -> None:
         """Build; `width` is the number of output channels."""
@@ -43,6 +50,10 @@ class Stem(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, width, T, ceil(H / 2), ceil(W / 2))."""
+        frames = None if self.training else self.frames_at_once
+        return in_pieces(self._convolve, frames, 2, video)
+
+    def _convolve(self, video: Tensor) -> Tensor:
         return F.relu(self.norm(self.temporal(self.spatial(video))), inplace=True)
 
 
