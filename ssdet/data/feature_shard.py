@@ -11,7 +11,6 @@ one read for each key. Source: spec of Coarse-Fine, section 3.3.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,8 +86,7 @@ def write_features(
             raise ValueError(f"{path}: {total} rows were announced, {row} came")
         longest = max([1, *(len(entry[0]) for entry in index)])
         file["index"] = np.array(index, _index_type(longest))
-        file.attrs["provenance"] = json.dumps(provenance())
-        file.attrs["complete"] = True
+        set_attributes(file, {"provenance": dict(provenance()), "complete": True})
 
 
 def _append(
@@ -159,7 +157,7 @@ def _create(
                 options["compression_opts"] = 1
         shape = (total, *array.shape[1:])
         created = file.create_dataset(name, shape, array.dtype, **options)
-        created.attrs["layout"] = "TK" if name == "logits" else "TCHW"
+        set_attributes(created, {"layout": "TK" if name == "logits" else "TCHW"})
 
 
 def _check(
@@ -183,6 +181,8 @@ def _check(
             f"video {video_id} has {', '.join(sorted(maps))}, expected"
             f" {', '.join(sorted(keys))}"
         )
+    if not len(logits):
+        raise ValueError(f"video {video_id} has no rows; a video has at least one")
     for key, array in [*maps.items(), ("logits", logits)]:
         expected = (len(logits), *file[key].shape[1:])
         if array.shape != expected or array.ndim != (2 if key == "logits" else 4):

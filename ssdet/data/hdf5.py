@@ -20,27 +20,42 @@ MARKS = ("format", "version", "complete")
 
 def create(path: Path) -> h5py.File:
     """Open a new file for writing; its headers and attributes have checksums."""
-    return h5py.File(path, "w", locking=False, libver=("v108", "latest"))
+    return h5py.File(path, "w", locking=False, libver=("v110", "latest"))
 
 
-def set_attributes(file: h5py.File, attributes: Mapping[str, Any]) -> None:
-    """Write root attributes; lists, tuples and mappings as JSON text."""
+def set_attributes(item: h5py.HLObject, attributes: Mapping[str, Any]) -> None:
+    """Write attributes; lists, tuples and mappings as JSON text.
+
+    Texts have a fixed length: these lie in the header, with its checksum.
+    """
     for name, value in attributes.items():
-        plain = isinstance(value, str | bool | int | float)
-        file.attrs[name] = value if plain else json.dumps(value)
+        if isinstance(value, bool | int | float):
+            item.attrs[name] = value
+            continue
+        text = value if isinstance(value, str) else json.dumps(value)
+        data = text.encode()
+        kind = h5py.string_dtype("utf-8", max(1, len(data)))
+        item.attrs.create(name, np.array(data, kind))
 
 
-def get_attributes(file: h5py.File) -> dict[str, Any]:
-    """Read root attributes as plain Python values; JSON text becomes what it says."""
+def get_attributes(item: h5py.HLObject) -> dict[str, Any]:
+    """Read attributes as plain Python values; JSON text becomes what it says."""
     attributes: dict[str, Any] = {}
-    for name, value in file.attrs.items():
-        if isinstance(value, np.generic):
-            value = value.item()
+    for name in item.attrs:
+        value = get_attribute(item, name)
         if isinstance(value, str) and value[:1] in ("{", "["):
             with suppress(ValueError):
                 value = json.loads(value)
         attributes[name] = value
     return attributes
+
+
+def get_attribute(item: h5py.HLObject, name: str) -> Any:
+    """Read one attribute as a plain Python value, None if there is none."""
+    value = item.attrs.get(name)
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def open_complete(path: Path, format: str, version: int, remedy: str) -> h5py.File:
@@ -66,7 +81,7 @@ def open_complete(path: Path, format: str, version: int, remedy: str) -> h5py.Fi
         ) from None
     try:
         with damage(path, remedy):
-            attributes = {name: file.attrs.get(name) for name in MARKS}
+            attributes = {name: get_attribute(file, name) for name in MARKS}
         found = attributes["format"]
         if found != format:
             raise ValueError(

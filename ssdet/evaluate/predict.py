@@ -54,9 +54,9 @@ def main(argv: list[str] | None = None) -> None:
         features = fine_features(args, job)
         parents = {f"features/{path.name}": path for path in features.paths}
         compat = job.checkpoint["config"]["coarse_fine"]["compat"]
-        predict = partial(predict_coarse_fine, job.model, job.view, features, compat)
+        predict = partial(predict_coarse_fine, job.view, features, compat, job.model)
     else:
-        predict = partial(predict_fine, job.model, job.view, alignment=cfg.alignment)
+        predict = partial(predict_fine, job.view, job.model, alignment=cfg.alignment)
     records = job.videos.of("testing")
 
     def predicted() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

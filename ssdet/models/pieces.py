@@ -56,7 +56,7 @@ def set_frames_at_once(model: nn.Module, frames: int | None) -> None:
     """
     for module in model.modules():
         if hasattr(module, "frames_at_once"):
-            module.frames_at_once = frames
+            module.frames_at_once = frames  # type: ignore[assignment]
 
 
 def _like(piece: Tensor, frames: int) -> Tensor:

@@ -31,13 +31,7 @@ FEATURES = ("layer1", "layer2", "layer3", "layer4", "conv5")
 
 
 class Stem(nn.Module):
-    """A spatial convolution, then one in time of each channel, norm and ReLU.
-
-    Attributes:
-        frames_at_once: in evaluation; see `pieces.set_frames_at_once`.
-    """
-
-    frames_at_once: int | None = None
+    """A spatial convolution, then one in time of each channel, norm and ReLU."""
 
     def __init__(self, width: int) -> None:
         """Build; `width` is the number of output channels."""
@@ -47,6 +41,7 @@ class Stem(nn.Module):
             width, width, (5, 1, 1), 1, (2, 0, 0), groups=width, bias=False
         )
         self.norm = SubBatchNorm3d(width)
+        self.frames_at_once: int | None = None  # in evaluation; see `pieces.py`
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, width, T, ceil(H / 2), ceil(W / 2))."""

@@ -10,11 +10,18 @@ from ssdet.models.pieces import set_frames_at_once
 # Of a whole video in X3D-M, crops of 224, float32: 2.3 MB then for each frame, 6.4 MB
 # for all at once. So 1 GB for the longest video of Charades (466), 10 GB for 4,184.
 FRAMES_AT_ONCE = 32
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bf16 on GPUs; full precision on CPUs."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
+    """Run matrix products and convolutions in bf16, or not.
+
+    Args:
+        device: where they run.
+        precision: one of PRECISIONS; `auto` is bf16 on GPUs, fp32 on CPUs.
+    """
+    half = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 
 def place(model: nn.Module, device: torch.device) -> None:
