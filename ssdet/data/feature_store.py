@@ -146,7 +146,9 @@ class FeatureStore:
         window = slice(first + start, first + stop)
         with damage(self.folder / shard, REMEDY):
             return {
-                key: torch.from_numpy(file[key][window]).movedim(0, 1)  # (C, T', H, W)
+                key: torch.from_numpy(
+                    self._shards.data(shard, key)[window]  # (T', C, H, W)
+                ).movedim(0, 1)
                 for key in keys
             }
 
@@ -159,7 +161,7 @@ class FeatureStore:
         shard, row = self._shards.find(video_id)
         first, last = int(row["offset"]), int(row["offset"] + row["length"])
         with damage(self.folder / shard, REMEDY):
-            return torch.from_numpy(self._shards.open(shard)["logits"][first:last])
+            return torch.from_numpy(self._shards.data(shard, "logits")[first:last])
 
 
 def _difference(name: str, found: Any, source: str, value: Any) -> str:

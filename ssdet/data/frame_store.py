@@ -116,13 +116,12 @@ class FrameStore:
         rows = slice(first + lowest, first + max(wanted) + 1)
         columns: dict[tuple[int, int], list[int]] = {}  # bytes -> where they are shown
         with damage(self.folder / shard, REMEDY):
-            file = self._shards.open(shard)
-            offsets = file["offsets"][rows].tolist()
-            lengths = file["lengths"][rows].tolist()
+            offsets = self._shards.data(shard, "offsets")[rows].tolist()
+            lengths = self._shards.data(shard, "lengths")[rows].tolist()
             for column, index in enumerate(wanted):
                 place = (offsets[index - lowest], lengths[index - lowest])
                 columns.setdefault(place, []).append(column)
-            jpeg = file["jpeg"]
+            jpeg = self._shards.data(shard, "jpeg")
             encoded = [
                 torch.from_numpy(jpeg[start : start + length])
                 for start, length in columns

@@ -75,6 +75,7 @@ class ShardFolder:
         self._kind = kind
         self._process = os.getpid()
         self._files: OrderedDict[str, h5py.File] = OrderedDict()
+        self._data: dict[str, dict[str, h5py.Dataset]] = {}  # of open files
         self._index: dict[str, npt.NDArray[np.void]] = {}
         self._places: dict[str, tuple[str, int]] = {}  # shard, row of its index
         self.names = self._found() if names is None else sorted(names)
@@ -156,11 +157,13 @@ class ShardFolder:
             ValueError: the file is absent, cut off, incomplete, or something else.
         """
         if self._process != os.getpid():
-            self._files = OrderedDict()
+            self._files, self._data = OrderedDict(), {}
             self._process = os.getpid()
         if name not in self._files:
             if len(self._files) >= OPEN_FILES:
-                self._files.popitem(last=False)[1].close()
+                oldest, file = self._files.popitem(last=False)
+                self._data.pop(oldest, None)
+                file.close()
             self._files[name] = open_complete(
                 self.folder / name,
                 self._kind.format,
@@ -170,8 +173,21 @@ class ShardFolder:
         self._files.move_to_end(name)
         return self._files[name]
 
+    def data(self, name: str, key: str) -> h5py.Dataset:
+        """A data set of a shard, kept open: opening it costs more than a short read.
+
+        Raises:
+            ValueError: as `open`.
+            KeyError: the shard has no such data set.
+        """
+        file = self.open(name)
+        kept = self._data.setdefault(name, {})
+        if key not in kept:
+            kept[key] = file[key]
+        return kept[key]
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": OrderedDict()}
+        return {**self.__dict__, "_files": OrderedDict(), "_data": {}}
 
 
 def _texts(names: Collection[bytes]) -> list[str]:

@@ -62,6 +62,19 @@ def test_few_are_open_the_latest(folder, opened):
     assert len(shards._files) == OPEN_FILES
 
 
+def test_data_sets_are_kept_as_long_as_their_file(folder):
+    shards = ShardFolder(folder, None, KIND)
+    kept = shards.data("shard-000.h5", "values")
+    assert shards.data("shard-000.h5", "values") is kept
+    for name in shards.names[1:]:
+        assert shards.data(name, "values").shape == (3,)
+    assert not kept  # closed with its file
+    assert shards.data("shard-000.h5", "values")[:].tolist() == [0, 0, 0]
+    assert len(shards._data) == OPEN_FILES
+    with pytest.raises(KeyError, match="nothing"):
+        shards.data("shard-000.h5", "nothing")
+
+
 def test_only_named_files_are_opened(folder, opened):
     (folder / "shard-900.h5").write_text("of an older run")
     shards = ShardFolder(folder, ["shard-003.h5", "shard-001.h5"], KIND)
