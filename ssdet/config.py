@@ -66,14 +66,29 @@ class AnnotationFiles(Section):
     classes: str | None
 
 
-class DatasetRecipe(Section):
+class ExpectedCounts(Section):
+    """How many videos and classes the label files should list; null: any number."""
+
+    training: PositiveInt | None
+    testing: PositiveInt | None
+    classes: PositiveInt | None
+
+
+class LabelFormat(Section):
+    """How the labels of a dataset are read."""
+
+    format: Literal[
+        "kinetics", "charades", "multithumos", "activitynet", "thumos14", "table"
+    ]
+    segments: Literal["refuse", "repair"]
+
+
+class DatasetRecipe(LabelFormat):
     """What of a dataset can change a number: everything but where its files lie."""
 
-    format: Literal["kinetics", "charades", "multithumos", "table"]
     fps: PositiveFloat | None
     mean: Triple
     std: Triple
-    segments: Literal["refuse", "repair"]
 
 
 class DatasetConfig(DatasetRecipe):
@@ -81,10 +96,11 @@ class DatasetConfig(DatasetRecipe):
 
     videos: str
     annotations: AnnotationFiles
+    expected: ExpectedCounts | None
 
     def without_paths(self) -> dict[str, Any]:
         """The values of the recipe alone."""
-        return self.model_dump(mode="json", exclude={"videos", "annotations"})
+        return self.model_dump(mode="json", include=set(DatasetRecipe.model_fields))
 
 
 class DataConfig(Section):

@@ -12,7 +12,15 @@ from ssdet.config import SPLITS, Config, ConfigError, load
 from ssdet.config_schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
-OVERRIDES = ("demo", "test", "gpu_demo", "own_videos", "reference")
+OVERRIDES = (
+    "activitynet",
+    "demo",
+    "gpu_demo",
+    "own_videos",
+    "reference",
+    "test",
+    "thumos14",
+)
 
 
 def merged(base, override):

@@ -20,7 +20,7 @@ for variable, first in {
     os.environ[variable] = f"{first}{os.pathsep}{rest}" if rest else str(first)
 
 from ssdet.config import SPLITS, ConfigError, Pretext, canonical_json, load
-from ssdet.data.annotations import read_dataset
+from ssdet.data.annotations import check_expected, read_dataset
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
 
@@ -158,6 +158,7 @@ def split_of_videos(dataset):
             Path(files["testing"]),
             Path(files["classes"]) if files["classes"] else None,
         )
+        check_expected(data, cfg.datasets[dataset].expected)
     except (OSError, ValueError) as error:
         fail(error)
     return {record.video_id: record.split for record in data.records}
