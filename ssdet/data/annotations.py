@@ -33,7 +33,7 @@ SHOWN = 100  # problems in a message
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One action: `label` happens from `start_s` to `end_s`."""
 
@@ -42,7 +42,7 @@ class Segment:
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoRecord:
     """One annotated video.
 

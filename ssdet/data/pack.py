@@ -1,13 +1,17 @@
-"""Decodes one video and packs its frames as JPEG, at a given rate and size."""
+"""Packs the frames of one video as JPEG, at a given rate and size."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from ssdet.data.frame_folder import FrameFolder, open_jpeg
 from ssdet.data.frame_shard import PackedVideo
 from ssdet.data.sampling import frames_in
 from ssdet.data.video import (
@@ -28,13 +32,14 @@ class PackJob:
 
     Attributes:
         video_id: its name.
-        path: of the video file.
-        sha256: of the video file, as the inventory has it.
+        path: of the video file, or of the folder of frames.
+        sha256: of the video file or of all frames, as the inventory has it.
         frames: how many it holds, as the inventory has it.
         fps: frames/s that are wanted.
         short_side: pixels.
         jpeg_quality: 1 to 100.
         out: the file for the JPEG bytes.
+        folder_fps: rate of a folder of frames; None: `path` is a video file.
     """
 
     video_id: str
@@ -45,6 +50,7 @@ class PackJob:
     short_side: int
     jpeg_quality: int
     out: Path
+    folder_fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,11 @@ class Failed:
 def pack_video(job: PackJob) -> PackedVideo | Failed:
     """Decode a video, write its JPEG frames to `job.out`."""
     try:
-        if sha256(job.path) != job.sha256:
+        if job.folder_fps is None:
+            found = sha256(job.path)
+        else:
+            found, *_ = FrameFolder(job.path).check()
+        if found != job.sha256:
             return _failed(job, "the file has changed since the inventory")
         return _pack(job)
     except ImportError:
@@ -101,31 +111,49 @@ class Sampler:
         return self._count - frames_in(duration_s, self._fps)
 
 
+class Source(Protocol):
+    """The pictures of a video in order."""
+
+    def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
+        """When each picture is no longer shown, s, and what makes it a JPEG file."""
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Height and width of the JPEG files made so far."""
+
+
 def _pack(job: PackJob) -> PackedVideo | Failed:
-    sampler, encoder = Sampler(job.fps), _Encoder(job)
-    decoded, last = 0, None
+    if job.folder_fps is not None:
+        return _pack_source(job, FolderSource(job, job.folder_fps))
+    with Video(job.path) as video:
+        return _pack_source(job, VideoSource(job, video))
+
+
+def _pack_source(job: PackJob, source: Source) -> PackedVideo | Failed:
+    sampler = Sampler(job.fps)
+    decoded, end_s = 0, 0.0
+    jpeg: Callable[[], bytes] | None = None
     offsets: list[int] = []
     lengths: list[int] = []
-    with Video(job.path) as video, open(job.out, "wb") as file:
+    with open(job.out, "wb") as file:
 
-        def store(shown: Shown, copies: int) -> None:
-            data = encoder.jpeg(shown)
+        def store(data: bytes, copies: int) -> None:
             offsets.extend([file.tell()] * copies)
             lengths.extend([len(data)] * copies)
             file.write(data)
 
-        for shown in video.frames():
-            decoded, last = decoded + 1, shown
-            copies = sampler.copies(shown.end_s)
+        for end_s, jpeg in source.frames():
+            decoded += 1
+            copies = sampler.copies(end_s)
             if copies:
-                store(shown, copies)
-        if last is None or decoded != job.frames:
+                store(jpeg(), copies)
+        if jpeg is None or decoded != job.frames:
             return _failed(
                 job, f"{decoded} frames were decoded, the inventory has {job.frames}"
             )
-        excess = sampler.excess(last.end_s)
+        excess = sampler.excess(end_s)
         if excess < 0:
-            store(last, -excess)
+            store(jpeg(), -excess)
         elif excess > 0:
             del offsets[-excess:], lengths[-excess:]
         return PackedVideo(
@@ -134,18 +162,24 @@ def _pack(job: PackJob) -> PackedVideo | Failed:
             np.array(offsets, np.int64),
             np.array(lengths, np.int32),
             job.fps,
-            round(last.end_s, 9),
-            *encoder.upright,
+            round(end_s, 9),
+            *source.upright,
         )
 
 
-class _Encoder:
-    """Turns frames into JPEG; all have the size that suits the first one."""
+class VideoSource:
+    """Frames of a video file; all have the size that suits the first one."""
 
-    def __init__(self, job: PackJob) -> None:
-        self._job = job
+    def __init__(self, job: PackJob, video: Video) -> None:
+        """Begin with the first frame."""
+        self._job, self._video = job, video
         self._size: tuple[int, int] | None = None
         self._turn = 0
+
+    def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
+        """When each frame is no longer shown, s, and what makes it a JPEG file."""
+        for shown in self._video.frames():
+            yield shown.end_s, partial(self._jpeg, shown)
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -153,8 +187,7 @@ class _Encoder:
         height, width = self._size or (0, 0)
         return (height, width) if self._turn in (0, 180) else (width, height)
 
-    def jpeg(self, shown: Shown) -> bytes:
-        """The frame as JPEG."""
+    def _jpeg(self, shown: Shown) -> bytes:
         frame = shown.frame
         if self._size is None:
             self._size = target_size(frame.height, frame.width, self._job.short_side)
@@ -162,6 +195,37 @@ class _Encoder:
         return encode_jpeg(
             picture(frame, *self._size, self._turn), self._job.jpeg_quality
         )
+
+
+class FolderSource:
+    """Frames of a folder; those that have the wanted size already stay as they are."""
+
+    def __init__(self, job: PackJob, fps: float) -> None:
+        """List the folder; its frames lie at `fps`."""
+        self._job, self._fps = job, fps
+        self._folder = FrameFolder(job.path)
+        self.upright = (0, 0)
+
+    def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
+        """When each frame is no longer shown, s, and what makes it a JPEG file."""
+        for number, file in enumerate(self._folder.frames, start=1):
+            yield number / self._fps, partial(self._jpeg, file)
+
+    def _jpeg(self, file: Path) -> bytes:
+        from PIL import Image
+
+        data = file.read_bytes()
+        image = open_jpeg(data, file)
+        height, width = target_size(image.height, image.width, self._job.short_side)
+        self.upright = height, width
+        try:
+            pixels = image.convert("RGB")  # decodes
+        except OSError as error:
+            raise VideoError(f"the frame {file.name} is damaged: {error}") from None
+        if image.size == (width, height):
+            return data
+        scaled = pixels.resize((width, height), Image.Resampling.BILINEAR)
+        return encode_jpeg(np.asarray(scaled), self._job.jpeg_quality)
 
 
 def encode_jpeg(image: Picture, quality: int) -> bytes:
