@@ -10,7 +10,7 @@ import argparse
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,12 +20,12 @@ from pydantic import ValidationError
 
 from ssdet.config import SPLITS, ConfigError, ExpectedCounts, LabelFormat, explain
 from ssdet.data.annotation_formats import (
-    READERS,
     AnnotationError,
     RawSegment,
     RawVideo,
     read_classes,
 )
+from ssdet.data.label_files import check_labels, labels_of, read_splits
 from ssdet.data.segments import KINDS, REFUSED, refuse, repair, without_duplicates
 
 SHOWN = 100  # problems in a message
@@ -122,14 +122,14 @@ def read_dataset(
         raise ConfigError(f"datasets.{name}: {explain(error)}") from None
     problems: list[str] = []
     left_out: Counter[str] = Counter()
-    raw = _read_splits(recipe.format, training, testing, problems, left_out)
+    raw = read_splits(recipe.format, training, testing, problems, left_out)
     if classes is None:
         source = "the training videos"
-        names = _labels(video for video, split in raw if split == "training")
+        names = labels_of(video for video, split in raw if split == "training")
     else:
         source = str(classes)
         names = read_classes(classes, recipe.format, problems)
-    _check_labels((video for video, _ in raw), names, source, problems)
+    check_labels((video for video, _ in raw), names, source, problems)
     counts = Counter(dict.fromkeys(KINDS, 0))
     records = []
     for video, split in raw:
@@ -231,83 +231,6 @@ def dataset_from_arguments(
         Path(args.classes) if args.classes else None,
         durations,
     )
-
-
-def _read_splits(
-    format: str,
-    training: Path,
-    testing: Path,
-    problems: list[str],
-    left_out: Counter[str],
-) -> list[tuple[RawVideo, str]]:
-    """The videos of both files, each with its split."""
-    same = training.exists() and testing.exists() and training.samefile(testing)
-    chosen: list[tuple[RawVideo, str]] = []
-    first: dict[str, tuple[RawVideo, str]] = {}
-    videos: list[RawVideo] = []
-    for split, path in zip(SPLITS, (training, testing), strict=True):
-        known = len(problems)
-        if not (same and videos):
-            videos = READERS[format](path, problems, left_out)
-        if same and videos and all(video.split is None for video in videos):
-            problems.append(
-                f"{path} is given for both splits, so it must say of each video whether"
-                " it is for training or testing (column split)"
-            )
-            break
-        mine = [video for video in videos if video.split in (None, split)]
-        if not mine and len(problems) == known:
-            problems.append(
-                f"{path}: no video of split {split}; see the config key"
-                f" datasets.<name>.annotations.{split}"
-            )
-        if len(mine) < len(videos) and not same:
-            log.info(
-                "%s: %d of %d videos are not of split %s and are left out",
-                path,
-                len(videos) - len(mine),
-                len(videos),
-                split,
-            )
-        for video in mine:
-            chosen.append((video, split))
-            other, other_split = first.setdefault(video.video_id, (video, split))
-            if other_split != split:
-                problems.append(
-                    f"{video.where}: video {video.video_id!r} is for {split}, but"
-                    f" {other.where} has it for {other_split}"
-                )
-    return chosen
-
-
-def _labels(videos: Iterable[RawVideo]) -> dict[str, str]:
-    """The labels that occur, sorted; numbers by value."""
-    labels = {segment.label for video in videos for segment in video.segments}
-    if all(label.isdecimal() for label in labels):
-        return {label: label for label in sorted(labels, key=int)}
-    return {label: label for label in sorted(labels)}
-
-
-def _check_labels(
-    videos: Iterable[RawVideo],
-    names: Mapping[str, str],
-    source: str,
-    problems: list[str],
-) -> None:
-    for video in videos:
-        for segment in video.segments:
-            if not segment.label:
-                problems.append(f"{segment.where}: the label is empty")
-            elif segment.label not in names:
-                problems.append(
-                    f"{segment.where}: label {segment.label!r} is not one of the"
-                    f" {len(names)} classes of {source}"
-                )
-            if segment.start_s < 0:
-                problems.append(
-                    f"{segment.where}: {segment.label} starts at {segment.start_s:g} s,"
-                    " before the video"
-                )
 
 
 def _spanning(video: RawVideo, duration_s: float | None) -> list[RawSegment]:

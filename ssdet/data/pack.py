@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from ssdet.data.frame_folder import FrameFolder, open_jpeg
+from ssdet.data.frame_folder import FrameFolder
 from ssdet.data.frame_shard import PackedVideo
+from ssdet.data.picture_sources import FolderSource, Source, VideoSource
 from ssdet.data.sampling import frames_in
-from ssdet.data.video import (
-    Picture,
-    Shown,
-    Video,
-    VideoError,
-    picture,
-    rotation,
-    target_size,
-)
+from ssdet.data.video import Video, VideoError
 from ssdet.files import sha256
 
 
@@ -111,22 +101,12 @@ class Sampler:
         return self._count - frames_in(duration_s, self._fps)
 
 
-class Source(Protocol):
-    """The pictures of a video in order."""
-
-    def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
-        """When each picture is no longer shown, s, and what makes it a JPEG file."""
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """Height and width of the JPEG files made so far."""
-
-
 def _pack(job: PackJob) -> PackedVideo | Failed:
+    recipe = job.short_side, job.jpeg_quality
     if job.folder_fps is not None:
-        return _pack_source(job, FolderSource(job, job.folder_fps))
+        return _pack_source(job, FolderSource(job.path, job.folder_fps, *recipe))
     with Video(job.path) as video:
-        return _pack_source(job, VideoSource(job, video))
+        return _pack_source(job, VideoSource(video, *recipe))
 
 
 def _pack_source(job: PackJob, source: Source) -> PackedVideo | Failed:
@@ -165,76 +145,6 @@ def _pack_source(job: PackJob, source: Source) -> PackedVideo | Failed:
             round(end_s, 9),
             *source.upright,
         )
-
-
-class VideoSource:
-    """Frames of a video file; all have the size that suits the first one."""
-
-    def __init__(self, job: PackJob, video: Video) -> None:
-        """Begin with the first frame."""
-        self._job, self._video = job, video
-        self._size: tuple[int, int] | None = None
-        self._turn = 0
-
-    def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
-        """When each frame is no longer shown, s, and what makes it a JPEG file."""
-        for shown in self._video.frames():
-            yield shown.end_s, partial(self._jpeg, shown)
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """Height and width of the pictures."""
-        height, width = self._size or (0, 0)
-        return (height, width) if self._turn in (0, 180) else (width, height)
-
-    def _jpeg(self, shown: Shown) -> bytes:
-        frame = shown.frame
-        if self._size is None:
-            self._size = target_size(frame.height, frame.width, self._job.short_side)
-            self._turn = rotation(frame)
-        return encode_jpeg(
-            picture(frame, *self._size, self._turn), self._job.jpeg_quality
-        )
-
-
-class FolderSource:
-    """Frames of a folder; those that have the wanted size already stay as they are."""
-
-    def __init__(self, job: PackJob, fps: float) -> None:
-        """List the folder; its frames lie at `fps`."""
-        self._job, self._fps = job, fps
-        self._folder = FrameFolder(job.path)
-        self.upright = (0, 0)
-
-    def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
-        """When each frame is no longer shown, s, and what makes it a JPEG file."""
-        for number, file in enumerate(self._folder.frames, start=1):
-            yield number / self._fps, partial(self._jpeg, file)
-
-    def _jpeg(self, file: Path) -> bytes:
-        from PIL import Image
-
-        data = file.read_bytes()
-        image = open_jpeg(data, file)
-        height, width = target_size(image.height, image.width, self._job.short_side)
-        self.upright = height, width
-        try:
-            pixels = image.convert("RGB")  # decodes
-        except OSError as error:
-            raise VideoError(f"the frame {file.name} is damaged: {error}") from None
-        if image.size == (width, height):
-            return data
-        scaled = pixels.resize((width, height), Image.Resampling.BILINEAR)
-        return encode_jpeg(np.asarray(scaled), self._job.jpeg_quality)
-
-
-def encode_jpeg(image: Picture, quality: int) -> bytes:
-    """An RGB picture (H, W, 3) as JPEG of a quality from 1 to 100."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
 
 
 def _failed(job: PackJob, reason: str) -> Failed:

@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from ssdet.data.frame_shard import PackedVideo, write_frames
 from ssdet.data.frame_store import FrameStore
-from ssdet.data.hdf5 import OPEN_FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARDS, VIDEOS, FRAMES = 40, 2, 40  # videos in a shard, frames in a video
 CLIP, STRIDE = 16, 2
+OPEN_FILES = 16  # that a process keeps, of any number of shards
 
 
 def grey(video, frame):
