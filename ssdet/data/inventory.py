@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ssdet.config import SPLITS, DataConfig
 from ssdet.data.annotations import (
@@ -239,12 +240,12 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
     if not path.is_file():
         raise ValueError(f"no inventory at {path} (--inventory); run `inventory` first")
     with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        reader = csv.reader(file, strict=True)
+        header = tuple(next(reader, ()))
+        if header != COLUMNS:
             raise ValueError(
                 f"{path} is not an inventory: expected the columns"
-                f" {', '.join(COLUMNS)}, found"
-                f" {', '.join(reader.fieldnames or ['an empty file'])}"
+                f" {', '.join(COLUMNS)}, found {', '.join(header) or 'an empty file'}"
             )
         rows, problems = [], []
         for cells in reader:
@@ -263,27 +264,20 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
     return rows
 
 
-def _parse(cells: Mapping[str, str | None]) -> InventoryRow:
-    values: dict[str, str] = {}
-    for name in COLUMNS:
-        value = cells[name]
-        if value is None or None in cells:
-            raise ValueError(f"expected {len(COLUMNS)} cells")
-        values[name] = value
-    if values["status"] not in STATUSES:
-        raise ValueError(
-            f"status is {values['status']!r}, expected {', '.join(STATUSES)}"
-        )
-    numbers: dict[str, float] = {}
+def _parse(cells: list[str]) -> InventoryRow:
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"expected {len(COLUMNS)} cells")
+    values: dict[str, Any] = dict(zip(COLUMNS, cells, strict=True))
+    status = values["status"]
+    if status not in STATUSES:
+        raise ValueError(f"status is {status!r}, expected {', '.join(STATUSES)}")
     for name in NUMBERS:
-        text = values[name]
-        if text == "" and values["status"] != "ok":
-            text = "0"
+        text = values[name] or ("" if status == "ok" else "0")
         try:
-            numbers[name] = int(text) if name in WHOLE else float(text)
+            values[name] = int(text) if name in WHOLE else float(text)
         except ValueError:
             raise ValueError(f"{name} should be a number, found {text!r}") from None
-    return InventoryRow(**{**values, **numbers})  # type: ignore[arg-type]
+    return InventoryRow(**values)
 
 
 def _row(
