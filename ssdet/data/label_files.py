@@ -43,7 +43,7 @@ def read_splits(
         if same and videos and all(video.split is None for video in videos):
             problems.append(
                 f"{path} is given for both splits, so it must say of each video whether"
-                " it is for training or testing (column split)"
+                " it is for training or testing (a column split, in JSON a key subset)"
             )
             break
         mine = [video for video in videos if video.split in (None, split)]

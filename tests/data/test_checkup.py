@@ -204,6 +204,24 @@ def test_labels_alone_are_looked_at_without_videos(work, capsys):
     assert "- no video of split testing can be used" in said
 
 
+def test_published_charades_before_its_videos_are_there(work, shared, capsys):
+    folder = shared / "data" / "annotations" / "charades"
+    names = ("Charades_v1_train.csv.gz", "Charades_v1_test.csv.gz")
+    names += ("Charades_v1_classes.txt",)
+    if not all((folder / name).is_file() for name in names):
+        pytest.skip(f"needs {', '.join(names)} in {folder}; may not be passed on")
+    kinds = ("training", "testing", "classes")
+    files = {kind: str(folder / n) for kind, n in zip(kinds, names, strict=True)}
+    (work / "empty").mkdir()
+    charades = {"annotations": files, "videos": "empty"}
+    assert doctor(*change(datasets={"charades": charades}), dataset="charades") == 1
+    said = capsys.readouterr().out
+    assert "  listed      7,985 training, 1,863 testing, 157 classes\n" in said
+    assert "irregular   7 reversed, 19,618 past end, 223 without actions\n" in said
+    assert "  missing     9,848: 001YG, " in said
+    assert "expected 7,985" not in said
+
+
 def test_two_files_of_one_video(work, make_video, capsys):
     make_video(work / "videos/more/good.mp4", [9] * 5)
     assert doctor() == 1
