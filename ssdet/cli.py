@@ -12,6 +12,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from ssdet.commands import doctor_data
+
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
     ("torch", "training and inference", True),
@@ -37,6 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     doctor = commands.add_parser("doctor", help="look at this machine, say what lacks")
     doctor.add_argument("--results", default=".", help="folder that results go to")
+    parts = doctor.add_subparsers(dest="part", metavar="data")
+    doctor_data.add_arguments(
+        parts.add_parser("data", help="look at a data set, say what lacks")
+    )
     convert = commands.add_parser("convert", help="X3D weights from and to others")
     convert.add_argument("source", type=Path, help="weights of any known program")
     convert.add_argument("out", type=Path, help=".safetensors for ours")
@@ -51,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
             return rename(args.source, args.out, args.to)
         if args.command == "export":
             return write_onnx(args.checkpoint, args.out, args.frames)
+        if args.part == "data":
+            return doctor_data.run(args)
         return examine(args.results)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
