@@ -155,9 +155,9 @@ def test_submission(golden_file):
     assert table.sum() == expected["labels_total"]
     for name, values in expected["expected"].items():
         path = folder / f"{name}.txt"
-        scores, matched = read_submission(path, [r["id"] for r in rows], len(classes))
-        assert matched == values["matched_frames"], name
-        check(values, scores.reshape(-1, len(classes)), table, name)
+        found = read_submission(path, [r["id"] for r in rows], len(classes))
+        assert found.given.sum() == values["matched_frames"], name
+        check(values, found.scores.reshape(-1, len(classes)), table, name)
 
 
 def _segments(row):
