@@ -82,7 +82,7 @@ def test_blocks_of_classes_change_nothing(monkeypatch):
     whole = ranking.dense_scores(videos, streams, classes)
     monkeypatch.setattr(ranked_rows, "BLOCK_BYTES", 8 * 93 * 3)
     blocks = ranking.dense_scores(videos, streams, classes, threads=2)
-    assert len(list(ranking._blocks(7, 93))) == 3
+    assert len(list(ranked_rows._blocks(7, 93))) == 3
     assert (whole.ap == blocks.ap).all()
     assert (whole.positives == blocks.positives).all()
 
