@@ -272,6 +272,8 @@ class ReportConfig(Section):
     """Figures."""
 
     timeline_videos: PositiveInt
+    boundary_s: NonNegativeFloat
+    resamples: PositiveInt
 
 
 class FineModel(Section):

@@ -224,7 +224,7 @@ def results_of(dataset):
     tables = [results(f"tables/{dataset}.{kind}") for kind in ("csv", "md")]
     figures = [
         results(f"figures/{dataset}_{name}_{kind}.svg")
-        for name, kind in product(cfg.ensembles, ("ap", "timeline"))
+        for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
     ]
     return names + tables + figures
 
