@@ -185,6 +185,11 @@ def test_several_gpus_are_started_by_torchrun(tmp_path):
     assert said.count(f"{start} -m ssdet.train.") == 2
 
 
+def test_plan_of_a_challenge_file(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/submissions/charades_fine_ensemble.txt")
+    assert (jobs["challenge"], jobs["predict"], jobs["ensemble"]) == (1, 3, 0)
+
+
 # -------------------------------------------------------------------------- rerun rules
 
 AFTER = {  # stage -> the stages that read what it writes

@@ -114,9 +114,9 @@ def analyse(
     means = total / np.where(present > 0, present, np.nan)
     some = (rows > 0).any(axis=0)  # groups that are not empty
     mean, map_low, map_high = np.full((3, len(groups)), np.nan)
-    for group in np.flatnonzero(some):
-        mean[group] = np.nanmean(ap[:, group])
-        map_low[group], map_high[group] = interval(mean[group], means[:, group])
+    for place in np.flatnonzero(some):
+        mean[place] = np.nanmean(ap[:, place])
+        map_low[place], map_high[place] = interval(mean[place], means[:, place])
     instances, in_videos = _support(videos, classes)
     return ErrorAnalysis(
         groups,

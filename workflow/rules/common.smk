@@ -43,7 +43,15 @@ cfg = checked(config)
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
 RESULTS = [*cfg.models, *cfg.ensembles]
-FOLDERS = {"pretrain", "tables", "figures", "logs", "benchmarks", "synthetic"}
+FOLDERS = {
+    "pretrain",
+    "tables",
+    "figures",
+    "submissions",
+    "logs",
+    "benchmarks",
+    "synthetic",
+}
 
 
 wildcard_constraints:
