@@ -56,8 +56,8 @@ def _segment_lines(metrics: Mapping[str, Any], instances: int) -> list[str]:
             blind = 100 * metrics["whole_videos"][name]
             space = " " * (7 * len(scores["tiou"]))
             lines.append(f"    {BLIND:<14}{space}{blind:7.2f}")
-    lines.append(
-        f"  {instances:,} annotated segments; recall: of the 100 best of each video;"
-        f" {BLIND}: the right classes, from start to end of each video"
-    )
+    lines.append(f"  {instances:,} annotated segments")
+    lines.append("  recall: of the 100 best detections of each video")
+    if metrics["whole_videos"] is not None:
+        lines.append(f"  {BLIND}: the right classes, each from start to end of a video")
     return lines
