@@ -39,7 +39,8 @@ def evaluate_file(
     """Score a file by every protocol that applies to it.
 
     Args:
-        path: predictions, submission or detections (`file_scores.py`, `segment_file.py`).
+        path: predictions or a submission (`file_scores.py`), or detections
+            (`segment_file.py`).
         name: of the data set.
         section: of the data set in the config.
         inventory: of its videos; None: frames are counted by the annotated durations.
