@@ -10,7 +10,10 @@ import pytest
 from ssdet.data.inventory import InventoryRow, write_inventory
 from ssdet.data.predictions import write_predictions
 from ssdet.evaluate import ensemble
+from ssdet.evaluate.error_analysis import ErrorAnalysis, Group
+from ssdet.evaluate.false_detections import Detections
 from ssdet.report import errors
+from ssdet.report.error_figure import error_figure
 
 pytest.importorskip("matplotlib")
 
@@ -109,3 +112,49 @@ def test_other_members_are_refused(home):
     with pytest.raises(ValueError, match=r"was computed from .*p\.h5, not from"):
         run(folder, arguments, "x")
     assert not list(folder.glob("x*"))
+
+
+def analysis_of(ap, counts):
+    """Classes with these APs and kinds of detected frames; None: absent."""
+    groups = (Group("all", "all"), Group("length", "1 to 2 s"))
+    groups += (Group("simultaneous", "4 or more"), Group("simultaneous", "1"))
+    ap = np.array([[np.nan if a is None else a] * 4 for a in ap])
+    ap[:, 3] = np.nan
+    found = [None if c is None else Detections(np.array(c), None, 0) for c in counts]
+    means = np.array([0.4, 0.4, 0.4, np.nan])
+    ones = np.ones(len(found), dtype=np.int64)
+    return ErrorAnalysis(
+        groups,
+        ap,
+        ap - 0.1,
+        ap + 0.1,
+        means,
+        means - 0.1,
+        means + 0.2,
+        np.ones(ap.shape, dtype=np.int64),
+        tuple(found),
+        ones,
+        ones,
+    )
+
+
+def test_what_is_drawn():
+    analysis = analysis_of([0.3, None, 0.5], [[1, 1, 2, 0], None, [3, 0, 0, 1]])
+    result = {"name": "all", "dataset": "home", "metrics": {"dense_map": 0.41}}
+    figure = error_figure(result, analysis, ("costs $5", "gone", "best"), 0.5)
+    length, number, kinds, ap, of_class = figure.get_axes()
+    assert figure.get_suptitle() == (
+        "all on home: mAP 41.0 %, 95 % interval 30.0 to 60.0 %"
+    )
+    assert [label.get_text() for label in length.get_xticklabels()] == ["1 to\n2"]
+    assert [label.get_text() for label in number.get_xticklabels()] == ["4+"]
+    assert [bar.get_height() for bar in length.patches] == pytest.approx([40.0])
+    # mean over the two classes that happen: 1/4 and 3/4 correct, ...
+    shares = [bar.get_width() for bar in kinds.patches]
+    assert shares == pytest.approx([50.0, 12.5, 25.0, 12.5])
+    names = [label.get_text() for label in ap.get_yticklabels()]
+    assert names == [r"costs \$5", "best"]  # from below
+    points = ap.collections[1].get_offsets()[:, 0]
+    assert points.tolist() == pytest.approx([30.0, 50.0])
+    widths = [bar.get_width() for bar in of_class.patches]
+    assert widths == pytest.approx([25.0, 75.0, 25.0, 0.0, 50.0, 0.0, 0.0, 25.0])
