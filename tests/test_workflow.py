@@ -35,6 +35,7 @@ STAGES = {
     "predict": "evaluate/predict",
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
+    "cost": "report/cost",
     "figures": "report/figures",
     "strips": "report/strips",
 }
@@ -124,6 +125,7 @@ def test_plan_of_everything(tmp_path):
         "predict": 7,
         "ensemble": 10,
         "tables": 1,
+        "cost": 1,
         "figures": 3,
         "strips": 1,
         "demo": 1,
@@ -196,6 +198,7 @@ AFTER = {  # stage -> the stages that read what it writes
     "predict": {"ensemble", "figures"},
     "ensemble": {"tables", "figures"},
     "tables": set(),
+    "cost": set(),
     "figures": set(),
     "strips": set(),
 }
@@ -218,7 +221,7 @@ def following(*stages):
         ({"synthetic": {"testing_clips": 3}}, ["synthetic"]),
         ({"data": {"max_missing_fraction": 0.5}}, ["inventory"]),
         ({"frames": {"jpeg_quality": 80}}, ["extract_frames"]),
-        ({"model": {"dropout": 0.3}}, ["pretrain"]),
+        ({"model": {"dropout": 0.3}}, ["pretrain", "cost"]),
         ({"spatial": {"flip": 0.5}}, ["pretrain"]),
         ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
         ({"augment": {"freeze": {"segments": 2}}}, ["pretrain", "strips"]),
@@ -255,7 +258,13 @@ def test_a_data_set_reruns_what_reads_it(finished):
 def test_another_member_reruns_its_ensemble_alone(finished):
     ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
     jobs = plan(finished, config=changed(finished, ensembles=ensembles))
-    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "demo": 1}
+    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "cost": 1, "demo": 1}
+
+
+def test_another_model_is_counted_and_trained_when_asked_for(finished):
+    models = {"another": {"kind": "fine", "pretext": "joint"}}
+    jobs = plan(finished, config=changed(finished, models=models))
+    assert jobs == {"cost": 1, "demo": 1}
 
 
 @pytest.mark.parametrize(
@@ -266,9 +275,8 @@ def test_another_member_reruns_its_ensemble_alone(finished):
         {"resources": {"train": {"threads": 2, "gpu": 2, "mem_mb": 9, "runtime": 9}}},
         {"datasets": {"multithumos": {"fps": 30}}},
         {"pretrain": {"learning_rate": 1.0e-3, "steps": 3.0}},
-        {"models": {"another": {"kind": "fine", "pretext": "joint"}}},
     ],
-    ids=["workers", "device", "gpus", "another set", "spelling", "another model"],
+    ids=["workers", "device", "gpus", "another set", "spelling"],
 )
 def test_what_changes_no_number_reruns_nothing(finished, sections):
     assert plan(finished, config=changed(finished, **sections)) == Counter()
@@ -395,13 +403,14 @@ def test_names_that_give_one_file_two_meanings_are_refused(tmp_path):
     charades = yaml.safe_load(RECIPE.read_text())["datasets"]["charades"]
     config = changed(
         tmp_path,
-        datasets={"charades_x": charades, "pretrain": charades},
+        datasets={"charades_x": charades, "pretrain": charades, "cost": charades},
         ensembles={"x_fine_cls": ["fine_cls"]},
     )
     status, said = snakemake(tmp_path, "--dry-run", "demo", config=config)
     assert status == 1
     assert "charades_x_fine_cls.json could mean two results" in said
     assert "datasets.pretrain: results have a folder of this name" in said
+    assert "datasets.cost: results have a table of this name" in said
 
 
 def test_the_demo_without_generated_videos_says_what_to_give(tmp_path):

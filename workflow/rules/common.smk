@@ -195,6 +195,13 @@ def evaluation_sections(wildcards):
     return canonical_json({"models": models})
 
 
+def member_sections():
+    """The members of every result, as config says them, as JSON."""
+    return canonical_json(
+        {name: [cfg.models[m].model_dump() for m in members(name)] for name in RESULTS}
+    )
+
+
 def optional(file):
     """A named input that may be none, as text; `:q` writes nothing for an empty one."""
     return str(file) if file else ""
@@ -230,11 +237,15 @@ def results_of(dataset):
 
 
 def everything(wildcards):
-    """The default target: results of every detection set, and of the augmentations."""
+    """The default target: results of every detection set, and what belongs to none."""
     datasets = [cfg.synthetic.detection] if cfg.synthetic else DETECTION
     require(*datasets, pretrained=True)
     paths = [path for dataset in datasets for path in results_of(dataset)]
-    return [*paths, results("figures/augmentations.svg")]
+    return [
+        *paths,
+        *(results(f"tables/cost.{kind}") for kind in ("csv", "md")),
+        results("figures/augmentations.svg"),
+    ]
 
 
 def demo_results(wildcards):

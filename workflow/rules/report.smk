@@ -34,6 +34,40 @@ rule tables:
         " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
 
 
+rule cost:
+    output:
+        csv=results("tables/cost.csv"),
+        md=report(
+            results("tables/cost.md"),
+            caption="../report/cost.rst",
+            category="Results",
+            subcategory="Tables",
+            labels={"data set": "any"},
+        ),
+    log:
+        results("logs/cost/cost.log"),
+    benchmark:
+        results("benchmarks/cost/cost.tsv")
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        model=section("model"),
+        crop=cfg.spatial.crop,
+        pool=cfg.features.pool,
+        models=member_sections(),
+        revision=revision("ssdet.report.cost"),
+    message:
+        "Parameters and multiply-adds of every model"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.cost"
+        " --model {params.model:q} --crop {params.crop} --pool {params.pool}"
+        " --results {params.models:q}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
+
+
 rule figures:
     input:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
