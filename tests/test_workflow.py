@@ -37,6 +37,7 @@ STAGES = {
     "tables": "report/tables",
     "cost": "report/cost",
     "figures": "report/figures",
+    "grid": "report/grid",
     "strips": "report/strips",
 }
 
@@ -127,6 +128,7 @@ def test_plan_of_everything(tmp_path):
         "tables": 1,
         "cost": 1,
         "figures": 3,
+        "grid": 3,
         "strips": 1,
         "demo": 1,
     }
@@ -195,11 +197,12 @@ AFTER = {  # stage -> the stages that read what it writes
     "train_fine": {"extract_features", "predict"},
     "extract_features": {"train_coarse_fine", "predict"},
     "train_coarse_fine": {"predict"},
-    "predict": {"ensemble", "figures"},
+    "predict": {"ensemble", "figures", "grid"},
     "ensemble": {"tables", "figures"},
     "tables": set(),
     "cost": set(),
     "figures": set(),
+    "grid": set(),
     "strips": set(),
 }
 
@@ -231,7 +234,7 @@ def following(*stages):
         ({"features": {"dtype": "float32"}}, ["extract_features"]),
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
-        ({"report": {"timeline_videos": 2}}, ["figures"]),
+        ({"report": {"timeline_videos": 2}}, ["figures", "grid"]),
         ({"seed": 1}, ["synthetic"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
@@ -520,7 +523,7 @@ def test_the_whole_chain_runs(tmp_path):
         assert len(list(csv.DictReader(table))) == 10
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 6
+    assert len(figures) == 9
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

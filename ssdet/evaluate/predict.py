@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ssdet.config import (
     DatasetRecipe,
@@ -19,8 +18,10 @@ from ssdet.config import (
     SamplingConfig,
     SpatialConfig,
 )
+from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import write_predictions
+from ssdet.data.sampling import Timeline
 from ssdet.files import sha256
 from ssdet.models import CoarseFine
 from ssdet.progress import Progress
@@ -34,10 +35,9 @@ from ssdet.stage import (
 )
 from ssdet.train import setup
 from ssdet.train.detectors import load_detector
-from ssdet.train.validation import Predictor
-from ssdet.train.whole_video import View, predict_coarse_fine, predict_fine
+from ssdet.train.whole_video import View, predict_fine, predict_with_grid
 
-REVISION = 1
+REVISION = 2
 SECTIONS = ("dataset", "frames", "spatial", "sampling", "predict")
 
 
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     view = View(videos.store, spatial, recipe.mean, recipe.std, device)
     parents = {"checkpoint": args.checkpoint, "inventory": args.inventory}
-    predict: Predictor
+    predict: Callable[[VideoRecord, Timeline], tuple[Any, ...]]
     if isinstance(model, CoarseFine):
         if not args.features_dir:
             raise StageError(
@@ -89,12 +89,12 @@ def main(argv: list[str] | None = None) -> None:
         )
         parents |= {f"features/{path.name}": path for path in features.paths}
         compat = checkpoint["config"]["coarse_fine"]["compat"]
-        predict = partial(predict_coarse_fine, model, view, features, compat)
+        predict = partial(predict_with_grid, model, view, features, compat)
     else:
         predict = partial(predict_fine, model, view, alignment=cfg.alignment)
     records = videos.of("testing")
 
-    def predicted() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    def predicted() -> Iterator[Any]:
         with Progress(len(records), "predict", "video") as bar:
             for record in records:
                 timeline = videos.timeline(record, sampling.stride)

@@ -16,8 +16,10 @@ from ssdet.config import SpatialConfig
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
+from ssdet.data.grids import Sampling
 from ssdet.data.sampling import Timeline
 from ssdet.models import CoarseFine, X3DDetector
+from ssdet.models.grid_pool import TEMPERATURE
 from ssdet.models.x3d import FEATURES
 from ssdet.stage import StageError
 from ssdet.train.execution import autocast, channels_last
@@ -77,10 +79,22 @@ def predict_coarse_fine(
     record: VideoRecord,
     timeline: Timeline,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Run a two-stream detector, as `predict_with_grid`, and leave out the grid."""
+    return predict_with_grid(model, view, features, compat, record, timeline)[:2]
+
+
+def predict_with_grid(
+    model: CoarseFine,
+    view: View,
+    features: FeatureStore,
+    compat: str,
+    record: VideoRecord,
+    timeline: Timeline,
+) -> tuple[np.ndarray, np.ndarray, Sampling]:
     """Run a two-stream detector with all feature rows of the video.
 
     Returns:
-        Logits (4 ceil(T / 4), K) and their times in seconds.
+        Logits (4 ceil(T / 4), K) and their times in seconds; the frames it chose.
 
     Raises:
         StageError: the video has another number of feature rows than sampled frames.
@@ -97,9 +111,17 @@ def predict_coarse_fine(
     fine = {key: value[None].to(view.device).float() for key, value in fine.items()}
     mask = torch.ones(1, samples, device=view.device)
     start = torch.zeros(1, device=view.device)
+    found: dict[str, Tensor] = {}
     with torch.inference_mode(), autocast(view.device):
-        logits = model(channels_last(video), fine, mask, start)  # (1, K, 4 L)
-    return _rows(logits), coarse_fine_times(timeline, logits.shape[2], compat)
+        logits = model(channels_last(video), fine, mask, start, found)  # (1, K, 4 L)
+    grid = found["grid"][0].double() * timeline.seconds_of_sample(samples - 1)
+    confidence = torch.sigmoid(found["confidence"][0].float() / TEMPERATURE)
+    times = coarse_fine_times(timeline, logits.shape[2], compat)
+    return (
+        _rows(logits),
+        times,
+        Sampling(grid.cpu().numpy(), confidence.cpu().numpy()),
+    )
 
 
 def coarse_fine_times(timeline: Timeline, outputs: int, compat: str) -> np.ndarray:

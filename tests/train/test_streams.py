@@ -228,3 +228,20 @@ def test_only_trailing_axes_of_size_one_may_be_missing():
     assert model.weight.sum() == 6
     with pytest.raises(StageError, match=r"weight is \(2, 3\), not \(3, 2, 1, 1, 1\)"):
         start_from(model, {"weight": torch.ones(2, 3)}, ("none",), "another")
+
+
+def test_predictions_say_which_frames_a_two_stream_detector_kept(chain, tiny):
+    """L + 1 of them, from the first sampled frame with a whole step to the last."""
+    stride, fps = tiny.config.sampling.stride, tiny.config.datasets["charades"].fps
+    features = FeatureStore(chain / "testing")
+    predictions = Predictions(chain / "coarse_fine.h5")
+    for video_id in predictions.video_ids:
+        rows = features.info(video_id).length
+        grid = predictions.sampling(video_id)
+        assert len(grid.times_s) == -(-rows // 4) + 1
+        assert grid.times_s[0] == 0
+        assert grid.times_s[-1] == pytest.approx((rows - 1) * stride / fps, rel=1e-3)
+        doubt = 1 - grid.confidence.astype(float)
+        steps = np.diff(grid.times_s) / grid.times_s[-1]
+        np.testing.assert_allclose(steps, doubt / doubt.sum(), atol=1e-5)
+    assert Predictions(chain / "fine.h5").sampling(video_id) is None

@@ -171,6 +171,12 @@ def members(name):
     return cfg.ensembles[name] if name in cfg.ensembles else (name,)
 
 
+def in_ensembles():
+    """The models that are a member of an ensemble."""
+    found = {member for name in cfg.ensembles for member in members(name)}
+    return [name for name in cfg.models if name in found]
+
+
 def member_predictions(wildcards):
     """The predictions that a result is made of."""
     folder = results(f"{wildcards.dataset}/predictions")
@@ -217,7 +223,7 @@ def reported():
 
     The ensembles, their members, and the single streams whose features these use.
     """
-    needed = {member for name in cfg.ensembles for member in members(name)}
+    needed = set(in_ensembles())
     fine = {cfg.models[m].fine for m in needed if cfg.models[m].kind == "coarse_fine"}
     for name, model in cfg.models.items():
         if model.kind == "fine" and model.pretext in fine:
@@ -233,7 +239,13 @@ def results_of(dataset):
         results(f"figures/{dataset}_{name}_{kind}.svg")
         for name, kind in product(cfg.ensembles, ("ap", "timeline"))
     ]
-    return names + tables + figures
+    grids = [results(f"figures/{dataset}_{name}_grid.svg") for name in gridded()]
+    return names + tables + figures + grids
+
+
+def gridded():
+    """The two-stream models of the ensembles: they choose the frames they look at."""
+    return [name for name in in_ensembles() if cfg.models[name].kind == "coarse_fine"]
 
 
 def everything(wildcards):
