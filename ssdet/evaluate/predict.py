@@ -23,7 +23,7 @@ from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import write_predictions
 from ssdet.data.sampling import Timeline
 from ssdet.files import sha256
-from ssdet.models import CoarseFine
+from ssdet.models import CoarseFine, SlowFast
 from ssdet.progress import Progress
 from ssdet.provenance import block, now
 from ssdet.stage import (
@@ -35,7 +35,13 @@ from ssdet.stage import (
 )
 from ssdet.train import setup
 from ssdet.train.detectors import load_detector
-from ssdet.train.whole_video import View, predict_fine, predict_with_grid
+from ssdet.train.whole_video import (
+    View,
+    predict_fine,
+    predict_slow,
+    predict_slowfast,
+    predict_with_grid,
+)
 
 REVISION = 2
 SECTIONS = ("dataset", "frames", "spatial", "sampling", "predict")
@@ -90,6 +96,10 @@ def main(argv: list[str] | None = None) -> None:
         parents |= {f"features/{path.name}": path for path in features.paths}
         compat = checkpoint["config"]["coarse_fine"]["compat"]
         predict = partial(predict_with_grid, model, view, features, compat)
+    elif isinstance(model, SlowFast):
+        predict = partial(predict_slowfast, model, view)
+    elif checkpoint["stage"] == "slow":
+        predict = partial(predict_slow, model, view)
     else:
         predict = partial(predict_fine, model, view, alignment=cfg.alignment)
     records = videos.of("testing")

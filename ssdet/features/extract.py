@@ -23,7 +23,7 @@ from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import VideoFeatures, write_features
 from ssdet.data.shards import ids_of_shard
 from ssdet.files import sha256
-from ssdet.models import CoarseFine, X3DDetector
+from ssdet.models import X3DDetector
 from ssdet.progress import Progress
 from ssdet.provenance import block, now
 from ssdet.stage import (
@@ -68,10 +68,10 @@ def main(argv: list[str] | None = None) -> None:
     classes = videos.dataset.classes
     same = {name: getattr(args, name) for name in ("dataset", "spatial", "sampling")}
     model, checkpoint = load_detector(args.checkpoint, classes, same, device)
-    if isinstance(model, CoarseFine):
+    if not isinstance(model, X3DDetector) or checkpoint["stage"] != "fine":
         raise StageError(
-            f"{args.checkpoint} is a two-stream model; features come from a single"
-            " stream, the stage train_fine"
+            f"{args.checkpoint} is a checkpoint of {checkpoint['stage']}; features come"
+            " from a single stream on all sampled frames, the stage train_fine"
         )
     view = View(videos.store, spatial, recipe.mean, recipe.std, device)
     records = shard_records(videos, args)

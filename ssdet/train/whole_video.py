@@ -18,8 +18,9 @@ from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.grids import Sampling
 from ssdet.data.sampling import Timeline
-from ssdet.models import CoarseFine, X3DDetector
+from ssdet.models import CoarseFine, SlowFast, X3DDetector
 from ssdet.models.grid_pool import TEMPERATURE
+from ssdet.models.lateral import RATIO
 from ssdet.models.x3d import FEATURES
 from ssdet.stage import StageError
 from ssdet.train.execution import autocast, channels_last
@@ -69,6 +70,43 @@ def predict_fine(
     if alignment == "time":
         return _rows(logits), timeline.sample_times(timeline.samples)
     return _rows(logits), timeline.corner_times(timeline.samples)
+
+
+def predict_slow(
+    model: X3DDetector, view: View, record: VideoRecord, timeline: Timeline
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a single-stream detector on every 4th sampled frame.
+
+    Returns:
+        Logits (ceil(T / 4), K) of T sampled frames with a whole step behind them, and
+        their own times in seconds: frames that lie so far apart are not stretched to
+        the ends of the video.
+    """
+    slow = slow_timeline(timeline)
+    count = -(-timeline.rows // RATIO)
+    video = view.read(record.video_id, slow, count)
+    with torch.inference_mode(), autocast(view.device):
+        logits = model(channels_last(video))  # (1, K, ceil(T / 4))
+    return _rows(logits), slow.sample_times(count)
+
+
+def predict_slowfast(
+    model: SlowFast, view: View, record: VideoRecord, timeline: Timeline
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run SlowFast_det on the sampled frames with a whole step behind them.
+
+    Returns:
+        Logits and times as `predict_slow`.
+    """
+    video = view.read(record.video_id, timeline, timeline.rows)
+    with torch.inference_mode(), autocast(view.device):
+        logits = model(channels_last(video))  # (1, K, ceil(T / 4))
+    return _rows(logits), slow_timeline(timeline).sample_times(logits.shape[2])
+
+
+def slow_timeline(timeline: Timeline) -> Timeline:
+    """The clock of the slow stream: every 4th sampled frame."""
+    return Timeline(timeline.frames, timeline.duration_s, RATIO * timeline.stride)
 
 
 def predict_coarse_fine(
