@@ -256,6 +256,23 @@ class CoarseFineConfig(OptimizerConfig):
         return self
 
 
+class SlowFastConfig(OptimizerConfig):
+    """Training of the slow stream of SlowFast_det, joined by a frozen fast one."""
+
+    frames: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    fusion_rate_factor: PositiveFloat
+    clips_per_video: PositiveInt
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("slowfast", self.warmup_epochs, self.epochs)
+        return self
+
+
 class ValidationConfig(Section):
     """Training videos set aside for choosing, never trained on."""
 
@@ -289,7 +306,25 @@ class CoarseFineModel(Section):
     fine: Pretext
 
 
-Model = Annotated[FineModel | CoarseFineModel, Field(discriminator="kind")]
+class SlowModel(Section):
+    """A single-stream detector on every 4th frame, fine-tuned from one pretraining."""
+
+    kind: Literal["slow"]
+    pretext: Pretext
+
+
+class SlowFastModel(Section):
+    """SlowFast_det: a slow stream from one pretraining, a fine-tuned one as fast."""
+
+    kind: Literal["slowfast"]
+    slow: Pretext
+    fast: Pretext
+
+
+Model = Annotated[
+    FineModel | CoarseFineModel | SlowModel | SlowFastModel,
+    Field(discriminator="kind"),
+]
 
 
 class SyntheticConfig(Section):
@@ -346,6 +381,7 @@ class Config(Section):
     fine: FineConfig
     features: FeaturesConfig
     coarse_fine: CoarseFineConfig
+    slowfast: SlowFastConfig
     predict: PredictConfig
     models: dict[Name, Model]
     ensembles: dict[Name, tuple[Name, ...]]
@@ -379,11 +415,12 @@ class Config(Section):
                 )
             if len(set(members)) < len(members):
                 raise ValueError(f"ensembles.{name} names a member twice")
-        if self.coarse_fine.keep == "best" and self.validation.fraction == 0:
-            raise ValueError(
-                "coarse_fine.keep is best, which needs videos to choose on: set"
-                " validation.fraction above 0, or coarse_fine.keep to last"
-            )
+        for stage in ("coarse_fine", "slowfast"):
+            if getattr(self, stage).keep == "best" and self.validation.fraction == 0:
+                raise ValueError(
+                    f"{stage}.keep is best, which needs videos to choose on: set"
+                    f" validation.fraction above 0, or {stage}.keep to last"
+                )
         clash = sorted(set(self.ensembles) & set(self.models))
         if clash:
             raise ValueError(

@@ -32,6 +32,8 @@ STAGES = {
     "train_fine": "train/fine",
     "extract_features": "features/extract",
     "train_coarse_fine": "train/coarse_fine",
+    "train_slow": "train/slow",
+    "train_slowfast": "train/slowfast",
     "predict": "evaluate/predict",
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
@@ -107,7 +109,11 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, three pairs; seven models, ten results."""
+    """Four pretrainings and fine streams, three pairs, two slow; 14 results.
+
+    The pairs of Coarse-Fine are three, of SlowFast_det one; nine models, five
+    ensembles.
+    """
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
     shards = {
@@ -123,11 +129,13 @@ def test_plan_of_everything(tmp_path):
         "pretrain": 4,
         "train_fine": 4,
         "train_coarse_fine": 3,
-        "predict": 7,
-        "ensemble": 10,
+        "train_slow": 1,
+        "train_slowfast": 1,
+        "predict": 9,
+        "ensemble": 13,
         "tables": 1,
         "cost": 1,
-        "figures": 3,
+        "figures": 4,
         "grid": 3,
         "strips": 1,
         "demo": 1,
@@ -147,6 +155,13 @@ def test_plan_of_a_pair_trains_both_streams(tmp_path):
     jobs = plan(tmp_path, f"{RESULTS}/charades_coarse_cutmix_fine_mixup.json")
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (2, 1, 1)
     assert jobs["train_coarse_fine"] == 1
+
+
+def test_plan_of_slowfast_trains_its_fast_stream_first(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/charades_slow_cutmix_fast_cutmix.json")
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (1, 1, 1)
+    assert jobs["train_slowfast"] == 1
+    assert not jobs["extract_features"] and not jobs["train_slow"]
 
 
 def test_members_are_shared(tmp_path):
@@ -192,11 +207,13 @@ def test_several_gpus_are_started_by_torchrun(tmp_path):
 AFTER = {  # stage -> the stages that read what it writes
     "synthetic": {"inventory", "pretrain", "train_fine"},
     "inventory": {"extract_frames"},
-    "extract_frames": {"pretrain", "train_fine", "predict", "strips"},
-    "pretrain": {"train_fine", "train_coarse_fine"},
-    "train_fine": {"extract_features", "predict"},
+    "extract_frames": {"pretrain", "predict", "strips"},
+    "pretrain": {"train_fine", "train_coarse_fine", "train_slow", "train_slowfast"},
+    "train_fine": {"extract_features", "predict", "train_slowfast"},
     "extract_features": {"train_coarse_fine", "predict"},
     "train_coarse_fine": {"predict"},
+    "train_slow": {"predict"},
+    "train_slowfast": {"predict"},
     "predict": {"ensemble", "figures", "grid"},
     "ensemble": {"tables", "figures"},
     "tables": set(),
@@ -228,11 +245,12 @@ def following(*stages):
         ({"spatial": {"flip": 0.5}}, ["pretrain"]),
         ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
         ({"augment": {"freeze": {"segments": 2}}}, ["pretrain", "strips"]),
-        ({"sampling": {"stride": 3}}, ["train_fine"]),
-        ({"validation": {"fraction": 0.5}}, ["train_fine"]),
-        ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),
+        ({"sampling": {"stride": 3}}, ["train_fine", "train_slow"]),
+        ({"validation": {"fraction": 0.5}}, ["train_fine", "train_slow"]),
+        ({"fine": {"learning_rate": 0.01}}, ["train_fine", "train_slow"]),
         ({"features": {"dtype": "float32"}}, ["extract_features"]),
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
+        ({"slowfast": {"keep": "last"}}, ["train_slowfast"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
         ({"report": {"timeline_videos": 2}}, ["figures", "grid"]),
         ({"seed": 1}, ["synthetic"]),
@@ -520,10 +538,10 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 10
+        assert len(list(csv.DictReader(table))) == 13
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 9
+    assert len(figures) == 11
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))
@@ -534,7 +552,7 @@ def test_the_whole_chain_runs(tmp_path):
     assert plan(tmp_path, config=same) == Counter()
     other = changed(tmp_path, fine={"learning_rate": 0.002})
     jobs = plan(tmp_path, config=other)
-    assert set(jobs) - {"demo"} == following("train_fine")
+    assert set(jobs) - {"demo"} == following("train_fine", "train_slow")
 
     # One result with the change: its members alone are trained again.
     target = f"{RESULTS}/charades_fine_mixup.json"

@@ -51,6 +51,8 @@ wildcard_constraints:
     pretext="|".join(PRETEXTS),
     coarse="|".join(PRETEXTS),
     fine="|".join(PRETEXTS),
+    slow="|".join(PRETEXTS),
+    fast="|".join(PRETEXTS),
     model="|".join(map(re.escape, cfg.models)),
     name="|".join(map(re.escape, RESULTS)),
     split="|".join(SPLITS),
@@ -185,9 +187,11 @@ def member_predictions(wildcards):
 
 def model_files(wildcards):
     """What `predict` reads, by the kind of the model."""
-    dataset, model = wildcards.dataset, cfg.models[wildcards.model]
-    if model.kind == "fine":
-        trained, features = f"fine/{model.pretext}", []
+    dataset, model, features = wildcards.dataset, cfg.models[wildcards.model], []
+    if model.kind in ("fine", "slow"):
+        trained = f"{model.kind}/{model.pretext}"
+    elif model.kind == "slowfast":
+        trained = f"slowfast/{model.slow}_{model.fast}"
     else:
         trained = f"coarse_fine/{model.coarse}_{model.fine}"
         features = feature_shards(dataset, model.fine, "testing")
@@ -221,10 +225,11 @@ def folder(files):
 def reported():
     """Names of the results in the tables: all that the ensembles need training for.
 
-    The ensembles, their members, and the single streams whose features these use.
+    The ensembles, their members, and the single streams that these are built upon.
     """
     needed = set(in_ensembles())
     fine = {cfg.models[m].fine for m in needed if cfg.models[m].kind == "coarse_fine"}
+    fine |= {cfg.models[m].fast for m in needed if cfg.models[m].kind == "slowfast"}
     for name, model in cfg.models.items():
         if model.kind == "fine" and model.pretext in fine:
             needed.add(name)
