@@ -95,13 +95,13 @@ def main(argv: list[str] | None = None) -> None:
         )
         parents |= {f"features/{path.name}": path for path in features.paths}
         compat = checkpoint["config"]["coarse_fine"]["compat"]
-        predict = partial(predict_with_grid, model, view, features, compat)
+        predict = partial(predict_with_grid, view, features, compat, model)
     elif isinstance(model, SlowFast):
-        predict = partial(predict_slowfast, model, view)
+        predict = partial(predict_slowfast, view, model)
     elif checkpoint["stage"] == "slow":
-        predict = partial(predict_slow, model, view)
+        predict = partial(predict_slow, view, model)
     else:
-        predict = partial(predict_fine, model, view, alignment=cfg.alignment)
+        predict = partial(predict_fine, view, model, alignment=cfg.alignment)
     records = videos.of("testing")
 
     def predicted() -> Iterator[Any]:

@@ -35,6 +35,7 @@ class View:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     device: torch.device
+    precision: str = "auto"
 
     def read(self, video_id: str, timeline: Timeline, samples: int) -> Tensor:
         """The first `samples` sampled frames: (1, 3, samples, crop, crop), float."""
@@ -45,8 +46,8 @@ class View:
 
 
 def predict_fine(
-    model: X3DDetector,
     view: View,
+    model: X3DDetector,
     record: VideoRecord,
     timeline: Timeline,
     alignment: str = "corners",
@@ -54,8 +55,8 @@ def predict_fine(
     """Run a single-stream detector.
 
     Args:
+        view: how the detector sees the video.
         model: the detector, in evaluation mode.
-        view: how it sees the video.
         record: the video.
         timeline: its clock.
         alignment: `corners`, the samples lie evenly from the first frame to the last
@@ -65,7 +66,7 @@ def predict_fine(
         Logits (T, K), one row for each sampled frame, and their times (T,) in seconds.
     """
     video = view.read(record.video_id, timeline, timeline.samples)
-    with torch.inference_mode(), autocast(view.device):
+    with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video))  # (1, K, T)
     if alignment == "time":
         return _rows(logits), timeline.sample_times(timeline.samples)
@@ -73,7 +74,7 @@ def predict_fine(
 
 
 def predict_slow(
-    model: X3DDetector, view: View, record: VideoRecord, timeline: Timeline
+    view: View, model: X3DDetector, record: VideoRecord, timeline: Timeline
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run a single-stream detector on every 4th sampled frame.
 
@@ -85,13 +86,13 @@ def predict_slow(
     slow = slow_timeline(timeline)
     count = -(-timeline.rows // RATIO)
     video = view.read(record.video_id, slow, count)
-    with torch.inference_mode(), autocast(view.device):
+    with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video))  # (1, K, ceil(T / 4))
     return _rows(logits), slow.sample_times(count)
 
 
 def predict_slowfast(
-    model: SlowFast, view: View, record: VideoRecord, timeline: Timeline
+    view: View, model: SlowFast, record: VideoRecord, timeline: Timeline
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run SlowFast_det on the sampled frames with a whole step behind them.
 
@@ -99,7 +100,7 @@ def predict_slowfast(
         Logits and times as `predict_slow`.
     """
     video = view.read(record.video_id, timeline, timeline.rows)
-    with torch.inference_mode(), autocast(view.device):
+    with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video))  # (1, K, ceil(T / 4))
     return _rows(logits), slow_timeline(timeline).sample_times(logits.shape[2])
 
@@ -110,22 +111,22 @@ def slow_timeline(timeline: Timeline) -> Timeline:
 
 
 def predict_coarse_fine(
-    model: CoarseFine,
     view: View,
     features: FeatureStore,
     compat: str,
+    model: CoarseFine,
     record: VideoRecord,
     timeline: Timeline,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run a two-stream detector, as `predict_with_grid`, and leave out the grid."""
-    return predict_with_grid(model, view, features, compat, record, timeline)[:2]
+    return predict_with_grid(view, features, compat, model, record, timeline)[:2]
 
 
 def predict_with_grid(
-    model: CoarseFine,
     view: View,
     features: FeatureStore,
     compat: str,
+    model: CoarseFine,
     record: VideoRecord,
     timeline: Timeline,
 ) -> tuple[np.ndarray, np.ndarray, Sampling]:
@@ -150,7 +151,7 @@ def predict_with_grid(
     mask = torch.ones(1, samples, device=view.device)
     start = torch.zeros(1, device=view.device)
     found: dict[str, Tensor] = {}
-    with torch.inference_mode(), autocast(view.device):
+    with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video), fine, mask, start, found)  # (1, K, 4 L)
     grid = found["grid"][0].double() * timeline.seconds_of_sample(samples - 1)
     confidence = torch.sigmoid(found["confidence"][0].float() / TEMPERATURE)

@@ -14,6 +14,7 @@ rule pretrain:
     output:
         checkpoint=results("pretrain/{pretext}/checkpoint.pt"),
         record=results("pretrain/{pretext}/checkpoint.json"),
+        metrics=results("pretrain/{pretext}/checkpoint.jsonl"),
     log:
         results("logs/pretrain/{pretext}.log"),
     benchmark:
@@ -27,9 +28,7 @@ rule pretrain:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         init=lambda wildcards, input: optional(input.init),
         classes=lambda wildcards, input: optional(input.classes),
@@ -55,9 +54,8 @@ rule pretrain:
         " --pretext {wildcards.pretext} --init={params.init:q}"
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --pretrain {params.pretrain:q} --augment {params.augment:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
 
 
 rule train_fine:
@@ -69,6 +67,7 @@ rule train_fine:
     output:
         checkpoint=results("{dataset}/fine/{pretext}/checkpoint.pt"),
         record=results("{dataset}/fine/{pretext}/checkpoint.json"),
+        metrics=results("{dataset}/fine/{pretext}/checkpoint.jsonl"),
     log:
         results("logs/train_fine/{dataset}/{pretext}.log"),
     benchmark:
@@ -82,9 +81,7 @@ rule train_fine:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
@@ -111,9 +108,8 @@ rule train_fine:
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --sampling {params.sampling:q} --validation {params.validation:q}"
         " --fine {params.fine:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
 
 
 rule train_coarse_fine:
@@ -128,6 +124,7 @@ rule train_coarse_fine:
     output:
         checkpoint=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.pt"),
         record=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.json"),
+        metrics=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.jsonl"),
     log:
         results("logs/train_coarse_fine/{dataset}/{coarse}_{fine}.log"),
     benchmark:
@@ -141,9 +138,7 @@ rule train_coarse_fine:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
@@ -171,9 +166,8 @@ rule train_coarse_fine:
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --sampling {params.sampling:q} --validation {params.validation:q}"
         " --coarse-fine {params.coarse_fine:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
 
 
 rule train_slow:
@@ -185,6 +179,7 @@ rule train_slow:
     output:
         checkpoint=results("{dataset}/slow/{pretext}/checkpoint.pt"),
         record=results("{dataset}/slow/{pretext}/checkpoint.json"),
+        metrics=results("{dataset}/slow/{pretext}/checkpoint.jsonl"),
     log:
         results("logs/train_slow/{dataset}/{pretext}.log"),
     benchmark:
@@ -198,9 +193,7 @@ rule train_slow:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
@@ -209,7 +202,7 @@ rule train_slow:
         spatial=section("spatial"),
         sampling=section("sampling"),
         validation=section("validation"),
-        fine=section("fine"),
+        slow=section("slow"),
         seed=cfg.seed,
         revision=revision("ssdet.train.slow"),
     message:
@@ -226,10 +219,9 @@ rule train_slow:
         " --pretext {wildcards.pretext} --init {input.init:q}"
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --sampling {params.sampling:q} --validation {params.validation:q}"
-        " --fine {params.fine:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --slow {params.slow:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
 
 
 rule train_slowfast:
@@ -242,6 +234,7 @@ rule train_slowfast:
     output:
         checkpoint=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.pt"),
         record=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.json"),
+        metrics=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.jsonl"),
     log:
         results("logs/train_slowfast/{dataset}/{slow}_{fast}.log"),
     benchmark:
@@ -255,9 +248,7 @@ rule train_slowfast:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
@@ -285,6 +276,5 @@ rule train_slowfast:
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --sampling {params.sampling:q} --validation {params.validation:q}"
         " --slowfast {params.slowfast:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
