@@ -276,6 +276,26 @@ class CoarseFineConfig(OptimizerConfig):
         return self
 
 
+class CoarseConfig(OptimizerConfig):
+    """Training of the coarse stream alone, without fusion."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    clips_per_video: PositiveInt
+    compat: Literal["fixed", "reference"]
+    unpool: Literal["resize", "direct"]
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("coarse", self.warmup_epochs, self.epochs)
+        _whole_groups("coarse", self.batch_size, self.bn_group)
+        return self
+
+
 class SlowConfig(OptimizerConfig):
     """Fine-tuning of a single-stream detector on every 4th frame."""
 
@@ -312,7 +332,9 @@ class SlowFastConfig(OptimizerConfig):
         return self
 
 
-EpochsConfig = FineConfig | CoarseFineConfig | SlowConfig | SlowFastConfig
+EpochsConfig = (
+    FineConfig | CoarseFineConfig | CoarseConfig | SlowConfig | SlowFastConfig
+)
 
 
 class ValidationConfig(Section):
@@ -348,6 +370,13 @@ class CoarseFineModel(Section):
     fine: Pretext
 
 
+class CoarseModel(Section):
+    """The coarse stream of a two-stream detector alone."""
+
+    kind: Literal["coarse"]
+    pretext: Pretext
+
+
 class SlowModel(Section):
     """A single-stream detector on every 4th frame, fine-tuned from one pretraining."""
 
@@ -364,7 +393,7 @@ class SlowFastModel(Section):
 
 
 Model = Annotated[
-    FineModel | CoarseFineModel | SlowModel | SlowFastModel,
+    FineModel | CoarseFineModel | CoarseModel | SlowModel | SlowFastModel,
     Field(discriminator="kind"),
 ]
 
@@ -427,6 +456,7 @@ class Config(Section):
     fine: FineConfig
     features: FeaturesConfig
     coarse_fine: CoarseFineConfig
+    coarse: CoarseConfig
     slow: SlowConfig
     slowfast: SlowFastConfig
     predict: PredictConfig
@@ -462,7 +492,7 @@ class Config(Section):
                 )
             if len(set(members)) < len(members):
                 raise ValueError(f"ensembles.{name} names a member twice")
-        for stage in ("coarse_fine", "slowfast"):
+        for stage in ("coarse_fine", "coarse", "slowfast"):
             if getattr(self, stage).keep == "best" and self.validation.fraction == 0:
                 raise ValueError(
                     f"{stage}.keep is best, which needs videos to choose on: set"

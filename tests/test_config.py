@@ -163,7 +163,8 @@ def test_the_ensemble_is_the_six_member_one(recipe):
 def test_the_rows_of_table_2b_can_be_asked_for(recipe):
     """Source: spec of Coarse-Fine, section 9. VF, VM, VC: freeze, mixup, cutmix."""
     config = load(recipe)
-    pairs = [(m.coarse, m.fine) for m in config.models.values() if hasattr(m, "coarse")]
+    models = config.models.values()
+    pairs = [(m.coarse, m.fine) for m in models if m.kind == "coarse_fine"]
     assert set(pairs) >= {
         ("cls", "cls"),
         ("cutmix", "cutmix"),
@@ -176,10 +177,12 @@ def test_the_rows_of_table_2b_can_be_asked_for(recipe):
         ("joint", "cls"),
     }
     assert len(set(pairs)) == len(pairs)
-    slow = [(m.slow, m.fast) for m in config.models.values() if hasattr(m, "slow")]
+    slow = [(m.slow, m.fast) for m in models if m.kind == "slowfast"]
     assert {("cls", "cls"), ("cutmix", "cutmix")} <= set(slow)
-    singles = {(m.kind, m.pretext) for m in config.models.values() if m.kind == "slow"}
-    assert {("slow", "cls"), ("slow", "cutmix")} <= singles
+    singles = {(m.kind, m.pretext) for m in models if m.kind in ("coarse", "slow")}
+    assert singles >= {
+        (kind, p) for kind in ("coarse", "slow") for p in ("cls", "cutmix")
+    }
     three = ("freeze", "mixup", "cutmix")
     on_cls = {f"coarse_{name}_fine_cls" for name in three}
     assert set(config.ensembles["coarse_ensemble_fine_cls"]) == on_cls
@@ -193,7 +196,7 @@ def test_the_rows_of_table_2b_can_be_asked_for(recipe):
 
 def test_models_are_called_by_their_parts(recipe):
     for name, model in load(recipe).models.items():
-        if model.kind in ("fine", "slow"):
+        if model.kind in ("fine", "coarse", "slow"):
             assert name == f"{model.kind}_{model.pretext}"
         elif model.kind == "slowfast":
             assert name == f"slow_{model.slow}_fast_{model.fast}"

@@ -32,6 +32,7 @@ STAGES = {
     "train_fine": "train/fine",
     "extract_features": "features/extract",
     "train_coarse_fine": "train/coarse_fine",
+    "train_coarse": "train/coarse",
     "train_slow": "train/slow",
     "train_slowfast": "train/slowfast",
     "predict": "evaluate/predict",
@@ -109,10 +110,9 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, three pairs, two slow; 14 results.
+    """Four pretrainings and fine streams, three pairs, one of each other kind.
 
-    The pairs of Coarse-Fine are three, of SlowFast_det one; nine models, five
-    ensembles.
+    So ten models are tested; with the ensembles there are fourteen results.
     """
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
@@ -129,14 +129,15 @@ def test_plan_of_everything(tmp_path):
         "pretrain": 4,
         "train_fine": 4,
         "train_coarse_fine": 3,
+        "train_coarse": 1,
         "train_slow": 1,
         "train_slowfast": 1,
-        "predict": 9,
-        "ensemble": 13,
+        "predict": 10,
+        "ensemble": 14,
         "tables": 1,
         "cost": 1,
         "figures": 4,
-        "grid": 3,
+        "grid": 4,
         "strips": 1,
         "demo": 1,
     }
@@ -208,10 +209,12 @@ AFTER = {  # stage -> the stages that read what it writes
     "synthetic": {"inventory", "pretrain", "train_fine"},
     "inventory": {"extract_frames"},
     "extract_frames": {"pretrain", "predict", "strips"},
-    "pretrain": {"train_fine", "train_coarse_fine", "train_slow", "train_slowfast"},
+    "pretrain": {"train_fine", "train_coarse", "train_slow"}
+    | {"train_coarse_fine", "train_slowfast"},
     "train_fine": {"extract_features", "predict", "train_slowfast"},
     "extract_features": {"train_coarse_fine", "predict"},
     "train_coarse_fine": {"predict"},
+    "train_coarse": {"predict"},
     "train_slow": {"predict"},
     "train_slowfast": {"predict"},
     "predict": {"ensemble", "figures", "grid"},
@@ -245,11 +248,15 @@ def following(*stages):
         ({"spatial": {"flip": 0.5}}, ["pretrain"]),
         ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
         ({"augment": {"freeze": {"segments": 2}}}, ["pretrain", "strips"]),
-        ({"sampling": {"stride": 3}}, ["train_fine", "train_slow"]),
-        ({"validation": {"fraction": 0.5}}, ["train_fine", "train_slow"]),
+        ({"sampling": {"stride": 3}}, ["train_fine", "train_coarse", "train_slow"]),
+        (
+            {"validation": {"fraction": 0.5}},
+            ["train_fine", "train_coarse", "train_slow"],
+        ),
         ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),
         ({"features": {"dtype": "float32"}}, ["extract_features"]),
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
+        ({"coarse": {"keep": "last"}}, ["train_coarse"]),
         ({"slow": {"epochs": 1}}, ["train_slow"]),
         ({"slowfast": {"keep": "last"}}, ["train_slowfast"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
@@ -539,10 +546,10 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 13
+        assert len(list(csv.DictReader(table))) == 14
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 11
+    assert len(figures) == 12
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

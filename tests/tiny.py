@@ -113,6 +113,15 @@ class Tiny:
             *_training(out, **more),
         ]
 
+    def coarse(self, out, init, **more):
+        """Arguments of the stage coarse."""
+        return [
+            *self.data("charades"),
+            *("--pretext", "freeze", "--init", str(init)),
+            *self.sections("model", "spatial", "sampling", "validation", "coarse"),
+            *_training(out, **more),
+        ]
+
     def slow(self, out, init, **more):
         """Arguments of the stage slow."""
         return [

@@ -80,7 +80,10 @@ def main(argv: list[str] | None = None) -> None:
     view = View(videos.store, spatial, recipe.mean, recipe.std, device)
     parents = {"checkpoint": args.checkpoint, "inventory": args.inventory}
     predict: Callable[[VideoRecord, Timeline], tuple[Any, ...]]
-    if isinstance(model, CoarseFine):
+    if isinstance(model, CoarseFine) and model.fusion is None:
+        compat = checkpoint["config"]["coarse"]["compat"]
+        predict = partial(predict_with_grid, view, None, compat, model)
+    elif isinstance(model, CoarseFine):
         if not args.features_dir:
             raise StageError(
                 f"{args.checkpoint} is a two-stream model: give the features of its"

@@ -68,8 +68,9 @@ def network_costs(
 
     Returns:
         `backbone` and `head` of a single stream on all frames; `slow`, a whole single
-        stream on every 4th frame; `coarse`, the two-stream network without the fine
-        stream it reads the features of; `slowfast`, both streams.
+        stream on every 4th frame; `coarse`, the coarse stream alone; `fused`, the same
+        with fusion, without the fine stream it reads the features of; `slowfast`, both
+        streams.
     """
     sizes: dict[str, Any] = {**model.model_dump(), "classes": classes}
     with torch.device("meta"):
@@ -85,7 +86,7 @@ def network_costs(
             "head": head,
             "slow": slow,
             "slowfast": _same(slowfast, multiply_adds(slowfast, video)[""]),
-            "coarse": _coarse_cost(sizes, video, pool),
+            **_coarse_costs(sizes, video, pool),
         }
 
 
@@ -94,14 +95,16 @@ def _same(part: nn.Module, count: int) -> Cost:
     return Cost(count_parameters(part), count, count)
 
 
-def _coarse_cost(sizes: dict[str, Any], video: Tensor, pool: int) -> Cost:
-    """The coarse stream with fusion, on features of as many frames."""
+def _coarse_costs(sizes: dict[str, Any], video: Tensor, pool: int) -> dict[str, Cost]:
+    """The coarse stream alone, and with fusion on features of as many frames."""
     options: dict[str, Any] = {
         "fine_frames": FRAMES,
         "compat": "fixed",
         "unpool": "resize",
         "film_init": "default",
     }
+    alone = CoarseFine(**sizes, **options, fusion=False)
+    coarse = _same(alone, multiply_adds(alone, video)[""])
     model = CoarseFine(**sizes, **options)
     backbone = model.trunk.backbone
     features = {
@@ -112,15 +115,15 @@ def _coarse_cost(sizes: dict[str, Any], video: Tensor, pool: int) -> Cost:
     count = multiply_adds(model, video, features, mask, start)[""]
     as_published = None
     if video.shape[3] == PAPERS_CROP:
-        alone = CoarseFine(**sizes, **options, fusion=False)
-        as_published = multiply_adds(alone, video)[""] + fusion_at_native_size(
+        as_published = coarse.multiply_adds + fusion_at_native_size(
             backbone.widths,
             backbone.conv5_width,
             sizes["classes"],
             FRAMES,
             FRAMES // grid_pool.RATIO + 1,
         )
-    return Cost(count_parameters(model), count, as_published)
+    fused = Cost(count_parameters(model), count, as_published)
+    return {"coarse": coarse, "fused": fused}
 
 
 def multiply_adds(model: nn.Module, *inputs: Any) -> dict[str, int]:

@@ -38,6 +38,7 @@ COLUMNS = {
 NUMBERS = tuple(COLUMNS)[2:]
 KINDS = {
     "fine": "X3D",
+    "coarse": "Coarse",
     "slow": "Slow",
     "coarse_fine": "Coarse-Fine",
     "slowfast": "SlowFast_det",
@@ -154,10 +155,10 @@ def parts(model: Mapping[str, Any]) -> dict[str, str] | None:
     match model:
         case {"kind": "fine", "pretext": pretext}:
             return {f"backbone {pretext}": "backbone", f"head {pretext}": "head"}
-        case {"kind": "slow", "pretext": pretext}:
-            return {f"slow {pretext}": "slow"}
+        case {"kind": "coarse" | "slow" as kind, "pretext": pretext}:
+            return {f"{kind} {pretext}": kind}
         case {"kind": "coarse_fine", "coarse": coarse, "fine": fine}:
-            return {f"backbone {fine}": "backbone", f"coarse {coarse} {fine}": "coarse"}
+            return {f"backbone {fine}": "backbone", f"fused {coarse} {fine}": "fused"}
         case {"kind": "slowfast", "slow": slow, "fast": fast}:
             return {f"slowfast {slow} {fast}": "slowfast"}
     return None

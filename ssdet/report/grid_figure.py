@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRUTH, CURVE, LINE, FRAME = "#f8d9a0", "#2f6f9f", "#d9dde0", "#33424d"
-SHADES = ("#f3f6f8", "#2f6f9f")  # of the lowest and the highest confidence
+SHADES = ("#f3f6f8", "#2f6f9f")  # of confidence 0 and 1
 SHOWN_CLASSES = 12  # annotated ones, of a video
 ROW_INCHES = 0.3
 FILLED = 0.85  # share of a row's height
@@ -123,11 +123,9 @@ def _fan(
 
     top = foot + FAN_ROWS
     shades = LinearSegmentedColormap.from_list("confidence", SHADES)
-    low, high = float(confidence.min()), float(confidence.max())
-    shares = (confidence - low) / ((high - low) or 1.0)
     edges = [((e, top), (t, foot)) for e, t in zip(even_s, times_s, strict=True)]
     corners = [[*left, *right[::-1]] for left, right in pairwise(edges)]
     axes.add_collection(
-        PolyCollection(corners, facecolors=shades(shares), linewidths=0, zorder=1)
+        PolyCollection(corners, facecolors=shades(confidence), linewidths=0, zorder=1)
     )
     axes.add_collection(LineCollection(edges, colors=FRAME, linewidths=0.5, zorder=2))

@@ -143,22 +143,32 @@ def two_stream_loss(
     step: int,
     slots: tuple[int, int],
 ) -> Tensor:
-    """Mean of localisation and classification loss, at every source frame.
-
-    Fixed: frame r is read at clip time r / stride. Reference: the output is resized to
-    the frames by index, which lags by 4.5 of them (spec of Coarse-Fine, section 6).
-    """
+    """The loss of one step; see `unpooled_loss`."""
     video = channels_last(network_input(batch, recipe))
     fine = {key: batch[key].float() for key in FEATURES}
     logits = network(video, fine, batch["feature_mask"], batch["start"])
-    labels = batch["labels"].float()
+    return unpooled_loss(logits, batch, cfg.compat, stride)
+
+
+def unpooled_loss(logits: Tensor, batch: Item, compat: str, stride: int) -> Tensor:
+    """Mean of localisation and classification loss, at every source frame.
+
+    Args:
+        logits: (B, K, 4 L), from Grid Unpool.
+        batch: of the clips.
+        compat: `fixed`, frame r is read at clip time r / stride; `reference`, the
+            output is resized to the frames by index, which lags by 4.5 of them (spec of
+            Coarse-Fine, section 6).
+        stride: source frames from one sampled frame to the next.
+    """
+    labels, device = batch["labels"].float(), logits.device
     frames = labels.shape[2]
-    if cfg.compat == "reference":
+    if compat == "reference":
         logits = resize_in_index(logits, frames, align_corners=False)
     else:
-        last = max(video.shape[2] - 1, 1)  # in sampled frames, as all times here
-        outputs = torch.linspace(0, last, logits.shape[2], device=video.device)
-        times = torch.arange(frames, device=video.device) / stride
+        last = max(batch["video"].shape[2] - 1, 1)  # in sampled frames, as all times
+        outputs = torch.linspace(0, last, logits.shape[2], device=device)
+        times = torch.arange(frames, device=device) / stride
         logits = interpolate_in_time(logits, outputs, times)  # (B, K, R)
     return detection_loss(logits, labels, batch["mask"])[0]
 

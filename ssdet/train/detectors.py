@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from ssdet.config import CoarseFineConfig, ModelConfig
+from ssdet.config import CoarseConfig, CoarseFineConfig, ModelConfig
 from ssdet.models import (
     CoarseFine,
     SlowFast,
     X3DDetector,
+    build_coarse,
     build_coarse_fine,
     build_detector,
     build_slowfast,
@@ -23,7 +24,7 @@ from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.execution import place
 
 Detector = X3DDetector | CoarseFine | SlowFast
-STAGES = ("fine", "slow", "coarse_fine", "slowfast")
+STAGES = ("fine", "coarse", "slow", "coarse_fine", "slowfast")
 
 
 def load_detector(
@@ -67,6 +68,9 @@ def load_detector(
     model: Detector
     if stage in ("fine", "slow"):
         model = build_detector(model_config, len(classes))
+    elif stage == "coarse":
+        coarse = CoarseConfig.model_validate(config["coarse"])
+        model = build_coarse(model_config, coarse, len(classes))
     elif stage == "slowfast":
         model = build_slowfast(model_config, len(classes))
     else:

@@ -112,7 +112,7 @@ def slow_timeline(timeline: Timeline) -> Timeline:
 
 def predict_coarse_fine(
     view: View,
-    features: FeatureStore,
+    features: FeatureStore | None,
     compat: str,
     model: CoarseFine,
     record: VideoRecord,
@@ -124,7 +124,7 @@ def predict_coarse_fine(
 
 def predict_with_grid(
     view: View,
-    features: FeatureStore,
+    features: FeatureStore | None,
     compat: str,
     model: CoarseFine,
     record: VideoRecord,
@@ -132,22 +132,24 @@ def predict_with_grid(
 ) -> tuple[np.ndarray, np.ndarray, Sampling]:
     """Run a two-stream detector with all feature rows of the video.
 
+    Args:
+        view: how the detector sees the video.
+        features: of its fine stream; None for a coarse stream without fusion.
+        compat: see `coarse_fine_times`.
+        model: the detector, in evaluation mode.
+        record: the video.
+        timeline: its clock.
+
     Returns:
         Logits (4 ceil(T / 4), K) and their times in seconds; the frames it chose.
 
     Raises:
         StageError: the video has another number of feature rows than sampled frames.
     """
-    samples = timeline.rows
-    rows = features.info(record.video_id).length
-    if rows != samples:
-        raise StageError(
-            f"{record.video_id} has {rows} feature rows, its frames give {samples};"
-            " extract the features again"
-        )
+    samples, fine = timeline.rows, None
+    if features is not None:
+        fine = _all_rows(features, record.video_id, samples, view.device)
     video = view.read(record.video_id, timeline, samples)
-    fine = features.read(record.video_id, 0, samples, FEATURES)
-    fine = {key: value[None].to(view.device).float() for key, value in fine.items()}
     mask = torch.ones(1, samples, device=view.device)
     start = torch.zeros(1, device=view.device)
     found: dict[str, Tensor] = {}
@@ -176,6 +178,20 @@ def coarse_fine_times(timeline: Timeline, outputs: int, compat: str) -> np.ndarr
         return ((np.arange(outputs) + 0.5) * cell - 0.5) / timeline.fps
     last = max(samples - 1, 1)  # of a single sample, the rows lie in its step
     return np.linspace(0.0, timeline.seconds_of_sample(last), outputs)
+
+
+def _all_rows(
+    features: FeatureStore, video_id: str, samples: int, device: torch.device
+) -> dict[str, Tensor]:
+    """All features of a video, (1, C, T, 7, 7) each."""
+    rows = features.info(video_id).length
+    if rows != samples:
+        raise StageError(
+            f"{video_id} has {rows} feature rows, its frames give {samples}; extract"
+            " the features again"
+        )
+    fine = features.read(video_id, 0, samples, FEATURES)
+    return {key: value[None].to(device).float() for key, value in fine.items()}
 
 
 def _rows(logits: Tensor) -> np.ndarray:

@@ -14,7 +14,7 @@ SLOWFAST = [{"kind": "slowfast", "slow": p, "fast": p} for p in ("cls", "mixup")
 COSTS = {
     "backbone": Cost(10, 10_000_000_000, 10_000_000_000),
     "head": Cost(1, 1_000_000_000, 1_000_000_000),
-    "coarse": Cost(100, 100_000_000_000, 200_000_000_000),
+    "fused": Cost(100, 100_000_000_000, 200_000_000_000),
 }
 
 
@@ -39,6 +39,7 @@ def test_our_counts_beside_the_papers(tmp_path):
         "pair": [pair("cls", "cls")],
         "both": SLOWFAST[:1],
         "alone": [{"kind": "slow", "pretext": "cls"}],
+        "coarse": [{"kind": "coarse", "pretext": "cls"}],
     }
     rows, text = run(tmp_path, results)
     published = {
@@ -50,11 +51,15 @@ def test_our_counts_beside_the_papers(tmp_path):
         "pair": ("60.6", "73.37"),
         "both": ("54.4", "54.4"),
         "alone": ("", ""),
+        "coarse": ("", ""),
     }
     for name in ("single", "pair", "both"):
         assert abs(float(rows[name]["difference_cvpr_2021_percent"])) < 0.6, name
     assert float(rows["pair"]["difference_aaai_2023_percent"]) < -17
     assert float(rows["pair"]["parameters_million"]) == 4.532327 + 2.089986
+    assert float(rows["coarse"]["as_published_billion"]) == pytest.approx(
+        16.54, abs=0.01
+    )
     assert "| pair   | Coarse-Fine  |" in text
     assert "128 frames" in text
     assert "left out" not in text

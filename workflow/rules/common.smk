@@ -206,7 +206,7 @@ def member_predictions(wildcards):
 def model_files(wildcards):
     """What `predict` reads, by the kind of the model."""
     dataset, model, features = wildcards.dataset, cfg.models[wildcards.model], []
-    if model.kind in ("fine", "slow"):
+    if model.kind in ("fine", "coarse", "slow"):
         trained = f"{model.kind}/{model.pretext}"
     elif model.kind == "slowfast":
         trained = f"slowfast/{model.slow}_{model.fast}"
@@ -267,8 +267,9 @@ def results_of(dataset):
 
 
 def gridded():
-    """The two-stream models of the ensembles: they choose the frames they look at."""
-    return [name for name in in_ensembles() if cfg.models[name].kind == "coarse_fine"]
+    """The models of the ensembles with Grid Pool: they choose the frames they see."""
+    kinds = ("coarse", "coarse_fine")
+    return [name for name in in_ensembles() if cfg.models[name].kind in kinds]
 
 
 def everything(wildcards):

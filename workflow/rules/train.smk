@@ -170,6 +170,60 @@ rule train_coarse_fine:
         " --out {output.checkpoint:q} 2> {log:q}"
 
 
+rule train_coarse:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
+        init=results("pretrain/{pretext}/checkpoint.pt"),
+    output:
+        checkpoint=results("{dataset}/coarse/{pretext}/checkpoint.pt"),
+        record=results("{dataset}/coarse/{pretext}/checkpoint.json"),
+        metrics=results("{dataset}/coarse/{pretext}/checkpoint.jsonl"),
+    log:
+        results("logs/train_coarse/{dataset}/{pretext}.log"),
+    benchmark:
+        results("benchmarks/train_coarse/{dataset}/{pretext}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.train.threads
+    resources:
+        gpu=cfg.resources.train.gpu,
+        mem_mb=cfg.resources.train.mem_mb,
+        runtime=runtime("train"),
+        launcher=launcher(),
+        process_threads=process_threads(),
+        execution=execution(),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        frames=section("frames"),
+        model=section("model"),
+        spatial=section("spatial"),
+        sampling=section("sampling"),
+        validation=section("validation"),
+        coarse=section("coarse"),
+        seed=cfg.seed,
+        revision=revision("ssdet.train.coarse"),
+    message:
+        "Training the coarse stream of {wildcards.dataset}, pretrained by"
+        " {wildcards.pretext}, on {resources.gpu} GPUs"
+    shell:
+        "export OMP_NUM_THREADS={resources.process_threads};"
+        " {resources.launcher} -m ssdet.train.coarse"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        " --pretext {wildcards.pretext} --init {input.init:q}"
+        " --model {params.model:q} --spatial {params.spatial:q}"
+        " --sampling {params.sampling:q} --validation {params.validation:q}"
+        " --coarse {params.coarse:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
+
+
 rule train_slow:
     input:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
