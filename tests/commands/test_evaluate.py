@@ -63,6 +63,7 @@ class Home:
             "mean": [0.0, 0.0, 0.0],
             "std": [1.0, 1.0, 1.0],
             "segments": "refuse",
+            "expected": None,
             "annotations": annotations,
         }
         override = {"results": str(folder / "results"), "datasets": {"home": home}}
