@@ -333,6 +333,8 @@ class ReportConfig(Section):
     """Figures."""
 
     timeline_videos: PositiveInt
+    boundary_s: NonNegativeFloat
+    resamples: PositiveInt
 
 
 class FineModel(Section):

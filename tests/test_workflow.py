@@ -39,6 +39,7 @@ STAGES = {
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
     "figures": "report/figures",
+    "errors": "report/errors",
     "strips": "report/strips",
 }
 
@@ -128,6 +129,7 @@ def test_plan_of_everything(tmp_path):
         "ensemble": 10,
         "tables": 1,
         "figures": 3,
+        "errors": 3,
         "strips": 1,
         "demo": 1,
     }
@@ -186,6 +188,11 @@ def test_several_gpus_are_started_by_torchrun(tmp_path):
     assert said.count(f"{start} -m ssdet.train.") == 2
 
 
+def test_plan_of_a_challenge_file(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/submissions/charades_fine_ensemble.txt")
+    assert (jobs["challenge"], jobs["predict"], jobs["ensemble"]) == (1, 3, 0)
+
+
 # -------------------------------------------------------------------------- rerun rules
 
 AFTER = {  # stage -> the stages that read what it writes
@@ -196,10 +203,11 @@ AFTER = {  # stage -> the stages that read what it writes
     "train_fine": {"extract_features", "predict"},
     "extract_features": {"train_coarse_fine", "predict"},
     "train_coarse_fine": {"predict"},
-    "predict": {"ensemble", "figures"},
-    "ensemble": {"tables", "figures"},
+    "predict": {"ensemble", "figures", "errors"},
+    "ensemble": {"tables", "figures", "errors"},
     "tables": set(),
     "figures": set(),
+    "errors": set(),
     "strips": set(),
 }
 
@@ -232,6 +240,7 @@ def following(*stages):
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
         ({"report": {"timeline_videos": 2}}, ["figures"]),
+        ({"report": {"boundary_s": 2.0}}, ["errors"]),
         ({"seed": 1}, ["synthetic"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
@@ -286,6 +295,7 @@ def test_losses_of_one_set_leave_the_others_alone(finished):
 def test_another_member_reruns_its_ensemble_alone(finished):
     ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
     jobs = plan(finished, config=changed(finished, ensembles=ensembles))
+    assert jobs.pop("errors") == 1
     assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "demo": 1}
 
 
@@ -594,7 +604,8 @@ def test_the_whole_chain_runs(tmp_path):
         assert len(list(csv.DictReader(table))) == 10
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 6
+    assert len(figures) == 9
+    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 3
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

@@ -44,7 +44,15 @@ cfg = checked(config)
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
 RESULTS = [*cfg.models, *cfg.ensembles]
-FOLDERS = {"pretrain", "tables", "figures", "logs", "benchmarks", "synthetic"}
+FOLDERS = {
+    "pretrain",
+    "tables",
+    "figures",
+    "submissions",
+    "logs",
+    "benchmarks",
+    "synthetic",
+}
 
 
 wildcard_constraints:
@@ -275,7 +283,7 @@ def results_of(dataset):
     tables = [results(f"tables/{dataset}.{kind}") for kind in ("csv", "md")]
     figures = [
         results(f"figures/{dataset}_{name}_{kind}.svg")
-        for name, kind in product(cfg.ensembles, ("ap", "timeline"))
+        for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
     ]
     return names + tables + figures
 
