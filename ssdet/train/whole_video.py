@@ -85,6 +85,9 @@ def predict_coarse_fine(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run a two-stream detector with all feature rows of the video.
 
+    Reference: with the first rows only, as many as training sees, however long the
+    video is.
+
     Returns:
         Logits (4 ceil(T / 4), K) and their times in seconds.
 
@@ -99,9 +102,10 @@ def predict_coarse_fine(
             " extract the features again"
         )
     video = view.read(record.video_id, timeline, samples)
-    fine = features.read(record.video_id, 0, samples, FEATURES)
+    taken = min(samples, model.fine_frames) if compat == "reference" else samples
+    fine = features.read(record.video_id, 0, taken, FEATURES)
     fine = {key: value[None].to(view.device).float() for key, value in fine.items()}
-    mask = torch.ones(1, samples, device=view.device)
+    mask = torch.ones(1, taken, device=view.device)
     start = torch.zeros(1, device=view.device)
     with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video), fine, mask, start)  # (1, K, 4 L)
