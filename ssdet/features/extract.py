@@ -61,6 +61,7 @@ def main(argv: list[str] | None = None) -> None:
             "dataset": args.name,
             "revision": REVISION,
             "fine_id": job.checkpoint["config"]["pretext"],
+            "model": job.checkpoint["config"]["model"],
             "checkpoint_sha256": sha256(args.checkpoint),
             "classes": list(job.classes),
             "stride": stride,
@@ -126,7 +127,7 @@ def features_of(
     it would give other features. Memory stays small nevertheless: `models/pieces.py`.
     """
     video = channels_last(view.read(video_id, timeline, timeline.rows))
-    with torch.inference_mode(), autocast(view.device):
+    with torch.inference_mode(), autocast(view.device, view.precision):
         maps, logits = model.features_and_logits(video, pool)
     return VideoFeatures(
         video_id,
