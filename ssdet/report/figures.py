@@ -107,7 +107,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def load_matplotlib() -> Any:
-    """Import Matplotlib for files, not windows.
+    """Matplotlib, drawing to files.
 
     Raises:
         StageError: it is not installed.
