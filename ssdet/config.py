@@ -7,16 +7,19 @@ between values, and no defaults. Rules hand whole sections to the stages as JSON
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -66,14 +69,29 @@ class AnnotationFiles(Section):
     classes: str | None
 
 
-class DatasetRecipe(Section):
+class ExpectedCounts(Section):
+    """How many videos and classes the label files should list; null: any number."""
+
+    training: PositiveInt | None
+    testing: PositiveInt | None
+    classes: PositiveInt | None
+
+
+class LabelFormat(Section):
+    """How the labels of a dataset are read."""
+
+    format: Literal[
+        "kinetics", "charades", "multithumos", "activitynet", "thumos14", "table"
+    ]
+    segments: Literal["refuse", "repair"]
+
+
+class DatasetRecipe(LabelFormat):
     """What of a dataset can change a number: everything but where its files lie."""
 
-    format: Literal["kinetics", "charades", "multithumos", "table"]
     fps: PositiveFloat | None
     mean: Triple
     std: Triple
-    segments: Literal["refuse", "repair"]
 
 
 class DatasetConfig(DatasetRecipe):
@@ -81,17 +99,40 @@ class DatasetConfig(DatasetRecipe):
 
     videos: str
     annotations: AnnotationFiles
+    expected: ExpectedCounts | None
 
     def without_paths(self) -> dict[str, Any]:
         """The values of the recipe alone."""
-        return self.model_dump(mode="json", exclude={"videos", "annotations"})
+        return self.model_dump(mode="json", include=set(DatasetRecipe.model_fields))
 
 
 class DataConfig(Section):
     """Which losses of videos are allowed."""
 
-    max_missing_fraction: Fraction
+    max_missing_fraction: Annotated[
+        Annotated[Fraction, Tag("number")]
+        | Annotated[dict[Name, Fraction], Tag("datasets")],
+        Discriminator(lambda value: "datasets" if type(value) is dict else "number"),
+    ]
     exclude: tuple[str, ...]
+
+    def allowed(self, dataset: str) -> float:
+        """Share of a dataset's videos that may be lost."""
+        if isinstance(self.max_missing_fraction, dict):
+            return self.max_missing_fraction.get(dataset, 0.0)
+        return self.max_missing_fraction
+
+    def of(self, dataset: str, video_ids: Collection[str]) -> dict[str, Any]:
+        """The part of this section that concerns one dataset.
+
+        Args:
+            dataset: its name.
+            video_ids: all its videos.
+        """
+        return {
+            "max_missing_fraction": self.allowed(dataset),
+            "exclude": sorted(set(self.exclude) & set(video_ids)),
+        }
 
 
 class FramesConfig(Section):
@@ -276,6 +317,67 @@ class CoarseFineConfig(OptimizerConfig):
         return self
 
 
+class CoarseConfig(OptimizerConfig):
+    """Training of the coarse stream alone, without fusion."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    clips_per_video: PositiveInt
+    compat: Literal["fixed", "reference"]
+    unpool: Literal["resize", "direct"]
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("coarse", self.warmup_epochs, self.epochs)
+        _whole_groups("coarse", self.batch_size, self.bn_group)
+        return self
+
+
+class SlowConfig(OptimizerConfig):
+    """Fine-tuning of a single-stream detector on every 4th frame."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    clips_per_video: PositiveInt
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("slow", self.warmup_epochs, self.epochs)
+        _whole_groups("slow", self.batch_size, self.bn_group)
+        return self
+
+
+class SlowFastConfig(OptimizerConfig):
+    """Training of the slow stream of SlowFast_det, joined by a frozen fast one."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    fusion_rate_factor: PositiveFloat
+    clips_per_video: PositiveInt
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("slowfast", self.warmup_epochs, self.epochs)
+        _whole_groups("slowfast", self.batch_size, self.bn_group)
+        return self
+
+
+EpochsConfig = (
+    FineConfig | CoarseFineConfig | CoarseConfig | SlowConfig | SlowFastConfig
+)
+
+
 class ValidationConfig(Section):
     """Training videos set aside for choosing, never trained on."""
 
@@ -292,6 +394,8 @@ class ReportConfig(Section):
     """Figures."""
 
     timeline_videos: PositiveInt
+    boundary_s: NonNegativeFloat
+    resamples: PositiveInt
 
 
 class FineModel(Section):
@@ -309,7 +413,32 @@ class CoarseFineModel(Section):
     fine: Pretext
 
 
-Model = Annotated[FineModel | CoarseFineModel, Field(discriminator="kind")]
+class CoarseModel(Section):
+    """The coarse stream of a two-stream detector alone."""
+
+    kind: Literal["coarse"]
+    pretext: Pretext
+
+
+class SlowModel(Section):
+    """A single-stream detector on every 4th frame, fine-tuned from one pretraining."""
+
+    kind: Literal["slow"]
+    pretext: Pretext
+
+
+class SlowFastModel(Section):
+    """SlowFast_det: a slow stream from one pretraining, a fine-tuned one as fast."""
+
+    kind: Literal["slowfast"]
+    slow: Pretext
+    fast: Pretext
+
+
+Model = Annotated[
+    FineModel | CoarseFineModel | CoarseModel | SlowModel | SlowFastModel,
+    Field(discriminator="kind"),
+]
 
 
 class SyntheticConfig(Section):
@@ -370,6 +499,9 @@ class Config(Section):
     fine: FineConfig
     features: FeaturesConfig
     coarse_fine: CoarseFineConfig
+    coarse: CoarseConfig
+    slow: SlowConfig
+    slowfast: SlowFastConfig
     predict: PredictConfig
     models: dict[Name, Model]
     ensembles: dict[Name, tuple[Name, ...]]
@@ -392,6 +524,12 @@ class Config(Section):
                 f"classification is {self.classification!r}, which is not one of"
                 f" datasets: {', '.join(sorted(self.datasets))}"
             )
+        shares = self.data.max_missing_fraction
+        if isinstance(shares, dict) and (others := shares.keys() - self.datasets):
+            raise ValueError(
+                f"data.max_missing_fraction names {', '.join(sorted(others))}, which is"
+                f" not one of datasets: {', '.join(sorted(self.datasets))}"
+            )
         for name, members in self.ensembles.items():
             if not members:
                 raise ValueError(f"ensembles.{name} has no members")
@@ -403,11 +541,12 @@ class Config(Section):
                 )
             if len(set(members)) < len(members):
                 raise ValueError(f"ensembles.{name} names a member twice")
-        if self.coarse_fine.keep == "best" and self.validation.fraction == 0:
-            raise ValueError(
-                "coarse_fine.keep is best, which needs videos to choose on: set"
-                " validation.fraction above 0, or coarse_fine.keep to last"
-            )
+        for stage in ("coarse_fine", "coarse", "slowfast"):
+            if getattr(self, stage).keep == "best" and self.validation.fraction == 0:
+                raise ValueError(
+                    f"{stage}.keep is best, which needs videos to choose on: set"
+                    f" validation.fraction above 0, or {stage}.keep to last"
+                )
         clash = sorted(set(self.ensembles) & set(self.models))
         if clash:
             raise ValueError(

@@ -20,6 +20,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ssdet.data.synthetic_ids import planned_ids
+from tests.tiny import tiny_config
+
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEFILE = ROOT / "workflow" / "Snakefile"
 RECIPE, TINY = ROOT / "config" / "config.yaml", ROOT / "config" / "test.yaml"
@@ -32,10 +35,16 @@ STAGES = {
     "train_fine": "train/fine",
     "extract_features": "features/extract",
     "train_coarse_fine": "train/coarse_fine",
+    "train_coarse": "train/coarse",
+    "train_slow": "train/slow",
+    "train_slowfast": "train/slowfast",
     "predict": "evaluate/predict",
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
+    "cost": "report/cost",
     "figures": "report/figures",
+    "errors": "report/errors",
+    "grid": "report/grid",
     "strips": "report/strips",
 }
 
@@ -105,7 +114,10 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, three pairs; seven models, ten results."""
+    """Four pretrainings and fine streams, three pairs, one of each other kind.
+
+    So ten models are tested; with the ensembles there are fourteen results.
+    """
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
     shards = {
@@ -121,10 +133,16 @@ def test_plan_of_everything(tmp_path):
         "pretrain": 4,
         "train_fine": 4,
         "train_coarse_fine": 3,
-        "predict": 7,
-        "ensemble": 10,
+        "train_coarse": 1,
+        "train_slow": 1,
+        "train_slowfast": 1,
+        "predict": 10,
+        "ensemble": 14,
         "tables": 1,
-        "figures": 3,
+        "cost": 1,
+        "figures": 4,
+        "errors": 4,
+        "grid": 4,
         "strips": 1,
         "demo": 1,
     }
@@ -143,6 +161,13 @@ def test_plan_of_a_pair_trains_both_streams(tmp_path):
     jobs = plan(tmp_path, f"{RESULTS}/charades_coarse_cutmix_fine_mixup.json")
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (2, 1, 1)
     assert jobs["train_coarse_fine"] == 1
+
+
+def test_plan_of_slowfast_trains_its_fast_stream_first(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/charades_slow_cutmix_fast_cutmix.json")
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (1, 1, 1)
+    assert jobs["train_slowfast"] == 1
+    assert not jobs["extract_features"] and not jobs["train_slow"]
 
 
 def test_members_are_shared(tmp_path):
@@ -183,20 +208,32 @@ def test_several_gpus_are_started_by_torchrun(tmp_path):
     assert said.count(f"{start} -m ssdet.train.") == 2
 
 
+def test_plan_of_a_challenge_file(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/submissions/charades_fine_ensemble.txt")
+    assert (jobs["challenge"], jobs["predict"], jobs["ensemble"]) == (1, 3, 0)
+
+
 # -------------------------------------------------------------------------- rerun rules
 
 AFTER = {  # stage -> the stages that read what it writes
     "synthetic": {"inventory", "pretrain", "train_fine"},
     "inventory": {"extract_frames"},
-    "extract_frames": {"pretrain", "train_fine", "predict", "strips"},
-    "pretrain": {"train_fine", "train_coarse_fine"},
-    "train_fine": {"extract_features", "predict"},
+    "extract_frames": {"pretrain", "predict", "strips"},
+    "pretrain": {"train_fine", "train_coarse", "train_slow"}
+    | {"train_coarse_fine", "train_slowfast"},
+    "train_fine": {"extract_features", "predict", "train_slowfast"},
     "extract_features": {"train_coarse_fine", "predict"},
     "train_coarse_fine": {"predict"},
-    "predict": {"ensemble", "figures"},
-    "ensemble": {"tables", "figures"},
+    "train_coarse": {"predict"},
+    "train_slow": {"predict"},
+    "train_slowfast": {"predict"},
+    "predict": {"ensemble", "figures", "errors", "grid"},
+    "ensemble": {"tables", "figures", "errors"},
     "tables": set(),
+    "cost": set(),
     "figures": set(),
+    "errors": set(),
+    "grid": set(),
     "strips": set(),
 }
 
@@ -208,7 +245,8 @@ def following(*stages):
         stage = open_stages.pop()
         found.add(stage)
         open_stages |= AFTER[stage] - found
-    return found
+    without_grid = {"train_slow", "train_slowfast"}
+    return found - {"grid"} if without_grid.issuperset(stages) else found
 
 
 @pytest.mark.slow
@@ -218,17 +256,24 @@ def following(*stages):
         ({"synthetic": {"testing_clips": 3}}, ["synthetic"]),
         ({"data": {"max_missing_fraction": 0.5}}, ["inventory"]),
         ({"frames": {"jpeg_quality": 80}}, ["extract_frames"]),
-        ({"model": {"dropout": 0.3}}, ["pretrain"]),
+        ({"model": {"dropout": 0.3}}, ["pretrain", "cost"]),
         ({"spatial": {"flip": 0.5}}, ["pretrain"]),
         ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
         ({"augment": {"freeze": {"segments": 2}}}, ["pretrain", "strips"]),
-        ({"sampling": {"stride": 3}}, ["train_fine"]),
-        ({"validation": {"fraction": 0.5}}, ["train_fine"]),
+        ({"sampling": {"stride": 3}}, ["train_fine", "train_coarse", "train_slow"]),
+        (
+            {"validation": {"fraction": 0.5}},
+            ["train_fine", "train_coarse", "train_slow"],
+        ),
         ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),
         ({"features": {"dtype": "float32"}}, ["extract_features"]),
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
+        ({"coarse": {"keep": "last"}}, ["train_coarse"]),
+        ({"slow": {"epochs": 1}}, ["train_slow"]),
+        ({"slowfast": {"keep": "last"}}, ["train_slowfast"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
-        ({"report": {"timeline_videos": 2}}, ["figures"]),
+        ({"report": {"timeline_videos": 2}}, ["figures", "grid"]),
+        ({"report": {"boundary_s": 2.0}}, ["errors"]),
         ({"seed": 1}, ["synthetic"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
@@ -245,17 +290,55 @@ def test_a_changed_fine_stage_leaves_the_pretraining_alone(finished):
     assert not {"synthetic", "inventory", "extract_frames", "pretrain"} & set(jobs)
 
 
-def test_a_data_set_reruns_what_reads_it(finished):
-    sets = {"charades": {"mean": [0.4, 0.4, 0.4]}}
-    jobs = plan(finished, config=changed(finished, datasets=sets))
-    assert (jobs["inventory"], jobs["extract_frames"], jobs["pretrain"]) == (1, 2, 0)
-    assert jobs["train_fine"] == 4
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (
+            {"mean": [0.4, 0.4, 0.4]},
+            ["train_fine", "train_coarse", "train_slow", "train_slowfast"],
+        ),
+        ({"fps": 24}, ["extract_frames"]),
+        ({"segments": "repair"}, ["inventory"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_data_set_reruns_what_reads_it(finished, values, first):
+    """Videos are decoded again only for what decoding depends on."""
+    jobs = plan(finished, config=changed(finished, datasets={"charades": values}))
+    assert jobs["pretrain"] == 0
+    assert set(jobs) - {"demo"} == following(*first) - {"pretrain", "strips"}
+    shards = {"inventory": 1, "extract_frames": 2, "train_fine": 4}
+    assert {rule: jobs[rule] for rule in shards if jobs[rule]} == {
+        rule: count for rule, count in shards.items() if rule in following(*first)
+    }
+
+
+def test_losses_of_one_set_leave_the_others_alone(finished):
+    """Of `data`, an inventory depends on what concerns its own videos."""
+    synthetic = tiny_config().synthetic
+    video = planned_ids(synthetic, seed=0)["charades"]["training"][0]
+    for losses in (
+        {"exclude": [video, "of no set"]},
+        {"max_missing_fraction": {"charades": 0.5}},
+    ):
+        jobs = plan(finished, config=changed(finished, data=losses))
+        assert (jobs["inventory"], jobs["extract_frames"]) == (1, 2)
+        assert jobs["pretrain"] == 0
+    elsewhere = {"exclude": ["of no set"], "max_missing_fraction": {"multithumos": 0.5}}
+    assert plan(finished, config=changed(finished, data=elsewhere)) == Counter()
 
 
 def test_another_member_reruns_its_ensemble_alone(finished):
     ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
     jobs = plan(finished, config=changed(finished, ensembles=ensembles))
-    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "demo": 1}
+    assert jobs.pop("errors") == 1
+    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "cost": 1, "demo": 1}
+
+
+def test_another_model_is_counted_and_trained_when_asked_for(finished):
+    models = {"another": {"kind": "fine", "pretext": "joint"}}
+    jobs = plan(finished, config=changed(finished, models=models))
+    assert jobs == {"cost": 1, "demo": 1}
 
 
 @pytest.mark.parametrize(
@@ -266,9 +349,8 @@ def test_another_member_reruns_its_ensemble_alone(finished):
         {"resources": {"train": {"threads": 2, "gpu": 2, "mem_mb": 9, "runtime": 9}}},
         {"datasets": {"multithumos": {"fps": 30}}},
         {"pretrain": {"learning_rate": 1.0e-3, "steps": 3.0}},
-        {"models": {"another": {"kind": "fine", "pretext": "joint"}}},
     ],
-    ids=["workers", "device", "gpus", "another set", "spelling", "another model"],
+    ids=["workers", "device", "gpus", "another set", "spelling"],
 )
 def test_what_changes_no_number_reruns_nothing(finished, sections):
     assert plan(finished, config=changed(finished, **sections)) == Counter()
@@ -395,13 +477,14 @@ def test_names_that_give_one_file_two_meanings_are_refused(tmp_path):
     charades = yaml.safe_load(RECIPE.read_text())["datasets"]["charades"]
     config = changed(
         tmp_path,
-        datasets={"charades_x": charades, "pretrain": charades},
+        datasets={"charades_x": charades, "pretrain": charades, "cost": charades},
         ensembles={"x_fine_cls": ["fine_cls"]},
     )
     status, said = snakemake(tmp_path, "--dry-run", "demo", config=config)
     assert status == 1
     assert "charades_x_fine_cls.json could mean two results" in said
     assert "datasets.pretrain: results have a folder of this name" in said
+    assert "datasets.cost: results have a table of this name" in said
 
 
 def test_the_demo_without_generated_videos_says_what_to_give(tmp_path):
@@ -459,6 +542,58 @@ def test_bad_labels_stop_the_plan(tmp_path, own_videos):
     assert "Traceback" not in said
 
 
+@pytest.fixture
+def reads(checkout):
+    """A checkout that notes in a file which data sets' labels it reads."""
+    module = checkout / "ssdet" / "data" / "annotations.py"
+    with module.open("a") as file:
+        file.write(
+            "\n\n_read = read_dataset\n\n\n"
+            "def read_dataset(name, *rest):\n"
+            '    with open("reads.txt", "a") as file:\n'
+            '        file.write(name + "\\n")\n'
+            "    return _read(name, *rest)\n"
+        )
+    return checkout / "workflow" / "Snakefile"
+
+
+def test_a_plan_reads_the_labels_of_a_set_once(tmp_path, own_videos, reads):
+    """However many jobs need them: Kinetics has 240,000 clips and 3,750 shards."""
+    target = "results/mine_ensemble.json"
+    jobs = plan(tmp_path, target, config=own_videos, snakefile=reads)
+    assert sum(jobs.values()) > 40
+    assert sorted((tmp_path / "reads.txt").read_text().split()) == ["clips", "mine"]
+
+
+def test_the_plan_of_a_submitted_shard_reads_no_labels(tmp_path, own_videos, reads):
+    """Each job on a cluster plans itself; 3,750 of them should not all read them."""
+    inventory = tmp_path / "results" / "mine" / "inventory.csv"
+    inventory.parent.mkdir(parents=True)
+    inventory.touch()
+    target = "results/mine/frames/shard-001.h5"
+    only = ("--dry-run", "--allowed-rules", "extract_frames", "--", target)
+    status, said = snakemake(tmp_path, *only, config=own_videos, snakefile=reads)
+    assert status == 0, said
+    assert not (tmp_path / "reads.txt").exists()
+
+
+def test_labels_that_are_not_the_published_ones_stop_the_plan(tmp_path, own_videos):
+    recipe = yaml.safe_load(own_videos[1].read_text())
+    recipe["datasets"]["mine"]["expected"] = {
+        "training": 66,
+        "testing": 65,
+        "classes": 2,
+    }
+    own_videos[1].write_text(yaml.safe_dump(recipe))
+    target = "results/mine/inventory.csv"
+    status, said = snakemake(tmp_path, "--dry-run", target, config=own_videos)
+    assert status == 1
+    assert "testing: 64, expected 65" in said
+    assert "training:" not in said
+    assert "datasets.mine.expected" in said
+    assert "Traceback" not in said
+
+
 def test_the_profile_for_slurm_is_found_from_the_root():
     """`snakemake --profile slurm`, as typed: jobs go to Slurm, 64 at a time."""
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--dry-run"]
@@ -508,10 +643,11 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 10
+        assert len(list(csv.DictReader(table))) == 14
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 6
+    assert len(figures) == 16
+    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 4
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ssdet.config import DatasetRecipe, SamplingConfig, SpatialConfig
-from ssdet.models import CoarseFine, X3DDetector
+from ssdet.models import CoarseFine, SlowFast, X3DDetector
 from ssdet.provenance import block
 from ssdet.stage import add_device_argument, choose_device, device_name
 from ssdet.train import setup
@@ -56,7 +56,7 @@ class Inference:
         sampling: config section.
     """
 
-    model: X3DDetector | CoarseFine
+    model: X3DDetector | CoarseFine | SlowFast
     checkpoint: Mapping[str, Any]
     videos: setup.Videos
     view: View

@@ -20,7 +20,8 @@ for variable, first in {
     os.environ[variable] = f"{first}{os.pathsep}{rest}" if rest else str(first)
 
 from ssdet.config import SPLITS, ConfigError, Pretext, canonical_json, load
-from ssdet.data.annotations import read_dataset
+from ssdet.data.annotations import check_expected, read_dataset
+from ssdet.data.frame_folder import folder_fps
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
 
@@ -43,7 +44,15 @@ cfg = checked(config)
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
 RESULTS = [*cfg.models, *cfg.ensembles]
-FOLDERS = {"pretrain", "tables", "figures", "logs", "benchmarks", "synthetic"}
+FOLDERS = {
+    "pretrain",
+    "tables",
+    "figures",
+    "submissions",
+    "logs",
+    "benchmarks",
+    "synthetic",
+}
 
 
 wildcard_constraints:
@@ -51,6 +60,8 @@ wildcard_constraints:
     pretext="|".join(PRETEXTS),
     coarse="|".join(PRETEXTS),
     fine="|".join(PRETEXTS),
+    slow="|".join(PRETEXTS),
+    fast="|".join(PRETEXTS),
     model="|".join(map(re.escape, cfg.models)),
     name="|".join(map(re.escape, RESULTS)),
     split="|".join(SPLITS),
@@ -68,6 +79,30 @@ def section(name):
 def dataset_section(wildcards):
     """What of a data set's section can change a number, as JSON."""
     return canonical_json(cfg.datasets[wildcards.dataset].without_paths())
+
+
+def recipe(*keys):
+    """Of a data set's section only what a stage reads, as JSON."""
+
+    def chosen(wildcards):
+        values = cfg.datasets[wildcards.dataset].without_paths()
+        return canonical_json({key: values[key] for key in keys})
+
+    return chosen
+
+
+def rate_of_folders(wildcards):
+    """The option that tells the rate of frames in folders; nothing if none is known."""
+    dataset = cfg.datasets[wildcards.dataset]
+    fps = folder_fps(dataset.format, dataset.fps)
+    return "" if fps is None else f"--folder-fps {fps}"
+
+
+def losses(wildcards):
+    """What of the section `data` concerns a data set, as JSON."""
+    dataset = wildcards.dataset
+    videos = split_of_videos(dataset) if cfg.data.exclude else ()
+    return canonical_json(cfg.data.of(dataset, videos))
 
 
 def revision(module):
@@ -142,6 +177,13 @@ def labels(dataset, pretrained=False):
     return annotation_files(dataset)
 
 
+def read_labels(dataset):
+    """The label files, once they are known to be there and to hold what they should."""
+    files = labels(dataset)
+    split_of_videos(dataset)
+    return files
+
+
 def frame_shards(dataset, *splits):
     """The frame files that hold videos of these splits."""
     return [results(f"{dataset}/frames/{name}") for name in shards(dataset, splits)]
@@ -176,6 +218,7 @@ def split_of_videos(dataset):
             Path(files["testing"]),
             Path(files["classes"]) if files["classes"] else None,
         )
+        check_expected(data, cfg.datasets[dataset].expected)
     except (OSError, ValueError) as error:
         fail(error)
     return {record.video_id: record.split for record in data.records}
@@ -189,6 +232,12 @@ def members(name):
     return cfg.ensembles[name] if name in cfg.ensembles else (name,)
 
 
+def in_ensembles():
+    """The models that are a member of an ensemble."""
+    found = {member for name in cfg.ensembles for member in members(name)}
+    return [name for name in cfg.models if name in found]
+
+
 def member_predictions(wildcards):
     """The predictions that a result is made of."""
     folder = results(f"{wildcards.dataset}/predictions")
@@ -197,9 +246,11 @@ def member_predictions(wildcards):
 
 def model_files(wildcards):
     """What `predict` reads, by the kind of the model."""
-    dataset, model = wildcards.dataset, cfg.models[wildcards.model]
-    if model.kind == "fine":
-        trained, features = f"fine/{model.pretext}", []
+    dataset, model, features = wildcards.dataset, cfg.models[wildcards.model], []
+    if model.kind in ("fine", "coarse", "slow"):
+        trained = f"{model.kind}/{model.pretext}"
+    elif model.kind == "slowfast":
+        trained = f"slowfast/{model.slow}_{model.fast}"
     else:
         trained = f"coarse_fine/{model.coarse}_{model.fine}"
         features = feature_shards(dataset, model.fine, "testing")
@@ -211,6 +262,13 @@ def evaluation_sections(wildcards):
     """What a result says of its making, beside what its members say, as JSON."""
     models = {name: cfg.models[name].model_dump() for name in members(wildcards.name)}
     return canonical_json({"models": models})
+
+
+def member_sections():
+    """The members of every result, as config says them, as JSON."""
+    return canonical_json(
+        {name: [cfg.models[m].model_dump() for m in members(name)] for name in RESULTS}
+    )
 
 
 def optional(file):
@@ -226,10 +284,11 @@ def folder(files):
 def reported():
     """Names of the results in the tables: all that the ensembles need training for.
 
-    The ensembles, their members, and the single streams whose features these use.
+    The ensembles, their members, and the single streams that these are built upon.
     """
-    needed = {member for name in cfg.ensembles for member in members(name)}
+    needed = set(in_ensembles())
     fine = {cfg.models[m].fine for m in needed if cfg.models[m].kind == "coarse_fine"}
+    fine |= {cfg.models[m].fast for m in needed if cfg.models[m].kind == "slowfast"}
     for name, model in cfg.models.items():
         if model.kind == "fine" and model.pretext in fine:
             needed.add(name)
@@ -242,17 +301,28 @@ def results_of(dataset):
     tables = [results(f"tables/{dataset}.{kind}") for kind in ("csv", "md")]
     figures = [
         results(f"figures/{dataset}_{name}_{kind}.svg")
-        for name, kind in product(cfg.ensembles, ("ap", "timeline"))
+        for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
     ]
-    return names + tables + figures
+    grids = [results(f"figures/{dataset}_{name}_grid.svg") for name in gridded()]
+    return names + tables + figures + grids
+
+
+def gridded():
+    """The models of the ensembles with Grid Pool: they choose the frames they see."""
+    kinds = ("coarse", "coarse_fine")
+    return [name for name in in_ensembles() if cfg.models[name].kind in kinds]
 
 
 def everything(wildcards):
-    """The default target: results of every detection set, and of the augmentations."""
+    """The default target: results of every detection set, and what belongs to none."""
     datasets = [cfg.synthetic.detection] if cfg.synthetic else DETECTION
     require(*datasets, pretrained=True)
     paths = [path for dataset in datasets for path in results_of(dataset)]
-    return [*paths, results("figures/augmentations.svg")]
+    return [
+        *paths,
+        *(results(f"tables/cost.{kind}") for kind in ("csv", "md")),
+        results("figures/augmentations.svg"),
+    ]
 
 
 def demo_results(wildcards):
