@@ -43,8 +43,8 @@ STAGES = {
     "tables": "report/tables",
     "cost": "report/cost",
     "figures": "report/figures",
-    "errors": "report/errors",
     "grid": "report/grid",
+    "errors": "report/errors",
     "strips": "report/strips",
 }
 
@@ -141,8 +141,8 @@ def test_plan_of_everything(tmp_path):
         "tables": 1,
         "cost": 1,
         "figures": 4,
-        "errors": 4,
         "grid": 4,
+        "errors": 4,
         "strips": 1,
         "demo": 1,
     }
@@ -227,13 +227,13 @@ AFTER = {  # stage -> the stages that read what it writes
     "train_coarse": {"predict"},
     "train_slow": {"predict"},
     "train_slowfast": {"predict"},
-    "predict": {"ensemble", "figures", "errors", "grid"},
+    "predict": {"ensemble", "figures", "grid", "errors"},
     "ensemble": {"tables", "figures", "errors"},
     "tables": set(),
     "cost": set(),
     "figures": set(),
-    "errors": set(),
     "grid": set(),
+    "errors": set(),
     "strips": set(),
 }
 

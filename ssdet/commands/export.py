@@ -34,9 +34,9 @@ def write_onnx(path: Path, out: Path, frames: int | None) -> int:
     model, checkpoint = load_detector(path, classes, {}, torch.device("cpu"))
     if not isinstance(model, X3DDetector):
         raise ValueError(
-            f"{path} is a two-stream model: a single network cannot stand for it in an"
-            " ONNX file; export a single-stream detector (a checkpoint of the stage"
-            " fine or slow)"
+            f"{path} is a checkpoint of {checkpoint['stage']}, which is more than one"
+            " X3D: export a single-stream detector (a checkpoint of the stage fine or"
+            " slow)"
         )
     config = checkpoint["config"]
     crop, stride = config["spatial"]["crop"], config["sampling"]["stride"]

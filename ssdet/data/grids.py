@@ -16,6 +16,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.data.hdf5 import set_attributes
+
 GROUP = "grid"
 
 
@@ -61,7 +63,7 @@ def write_grids(file: h5py.File, grids: Mapping[str, Sampling]) -> None:
     group["index"] = np.array(rows, dtype=[*kinds, ("length", "i4")])
     ends = np.concatenate([grids[name].times_s[1:] for name in names])
     group["end_s"] = ends.astype(np.float64)
-    group["end_s"].attrs["unit"] = "s"
+    set_attributes(group["end_s"], {"unit": "s"})
     confidence = np.concatenate([grids[name].confidence for name in names])
     group["confidence"] = confidence.astype(np.float32)
 

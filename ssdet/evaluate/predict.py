@@ -53,20 +53,18 @@ def main(argv: list[str] | None = None) -> None:
     started = now()
     cfg = PredictConfig.model_validate_json(args.predict)
     job = prepare(args, "testing")
+    stage = job.checkpoint["stage"]
     predict: Callable[[VideoRecord, Timeline], tuple[Any, ...]]
     parents: dict[str, Path] = {}
-    config = job.checkpoint["config"]
-    if isinstance(job.model, CoarseFine) and job.model.fusion is None:
-        compat = config["coarse"]["compat"]
-        predict = partial(predict_with_grid, job.view, None, compat, job.model)
-    elif isinstance(job.model, CoarseFine):
-        features = fine_features(args, job)
-        parents = {f"features/{path.name}": path for path in features.paths}
-        compat = config["coarse_fine"]["compat"]
+    if isinstance(job.model, CoarseFine):
+        features = None if stage == "coarse" else fine_features(args, job)
+        if features is not None:
+            parents = {f"features/{path.name}": path for path in features.paths}
+        compat = job.checkpoint["config"][stage]["compat"]
         predict = partial(predict_with_grid, job.view, features, compat, job.model)
     elif isinstance(job.model, SlowFast):
         predict = partial(predict_slowfast, job.view, job.model)
-    elif job.checkpoint["stage"] == "slow":
+    elif stage == "slow":
         predict = partial(predict_slow, job.view, job.model)
     else:
         predict = partial(predict_fine, job.view, job.model, alignment=cfg.alignment)

@@ -44,24 +44,23 @@ def main(argv: list[str] | None = None) -> None:
     started = now()
     cfg = FeaturesConfig.model_validate_json(args.features)
     job = prepare(args, args.split)
-    stage = job.checkpoint["stage"]
-    if not isinstance(job.model, X3DDetector) or stage != "fine":
+    model, stage = job.model, job.checkpoint["stage"]
+    if not isinstance(model, X3DDetector) or stage != "fine":
         raise StageError(
-            f"{args.checkpoint} is a checkpoint of {stage}; features come"
-            " from a single stream on all sampled frames, the stage train_fine"
+            f"{args.checkpoint} is a checkpoint of {stage}; features come from a single"
+            " stream on all sampled frames, the stage train_fine"
         )
     stride = job.sampling.stride
     records = shard_records(job.videos, args)
     rows = sum(job.videos.timeline(r, stride).rows for r in records)
     write_features(
         args.out,
-        extract(job.model, job.view, job.videos, records, stride, cfg.pool),
+        extract(model, job.view, job.videos, records, stride, cfg.pool),
         rows,
         {
             "dataset": args.name,
             "revision": REVISION,
             "fine_id": job.checkpoint["config"]["pretext"],
-            "model": job.checkpoint["config"]["model"],
             "checkpoint_sha256": sha256(args.checkpoint),
             "classes": list(job.classes),
             "stride": stride,
@@ -127,7 +126,7 @@ def features_of(
     it would give other features. Memory stays small nevertheless: `models/pieces.py`.
     """
     video = channels_last(view.read(video_id, timeline, timeline.rows))
-    with torch.inference_mode(), autocast(view.device, view.precision):
+    with torch.inference_mode(), autocast(view.device):
         maps, logits = model.features_and_logits(video, pool)
     return VideoFeatures(
         video_id,

@@ -99,6 +99,29 @@ def test_a_resumed_run_ends_with_the_same_bytes(chain, tiny, tmp_path, monkeypat
     assert out.read_bytes() == (chain / "slowfast.pt").read_bytes()
 
 
+def test_blocks_computed_twice_give_the_same_weights(chain, tiny, tmp_path):
+    out = tmp_path / "s.pt"
+    arguments = tiny.slowfast(out, chain / "pretrain.pt", chain / "fine.pt")
+    slowfast.main([*arguments, "--activation-checkpointing"])
+    expected = load_checkpoint(chain / "slowfast.pt")["weights"]
+    for name, tensor in load_checkpoint(out)["weights"].items():
+        torch.testing.assert_close(tensor, expected[name], msg=name)
+
+
+def test_a_running_average_keeps_the_fast_stream(chain, tiny, tmp_path):
+    out = tmp_path / "s.pt"
+    arguments = tiny.slowfast(out, chain / "pretrain.pt", chain / "fine.pt")
+    place = arguments.index("--slowfast") + 1
+    arguments[place] = json.dumps(json.loads(arguments[place]) | {"ema": 0.9})
+    slowfast.main(arguments)
+    weights = load_checkpoint(out)["weights"]
+    fast = load_checkpoint(chain / "fine.pt")["weights"]
+    plain = load_checkpoint(chain / "slowfast.pt")["weights"]
+    for name in (name for name in fast if name.startswith("backbone.")):
+        assert torch.equal(weights[name.replace("backbone", "fast")], fast[name]), name
+    assert not torch.equal(weights["head.fc2.weight"], plain["head.fc2.weight"])
+
+
 @pytest.mark.parametrize(
     ("fast", "message"),
     [

@@ -118,6 +118,47 @@ rule figures:
         " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"
 
 
+rule grid:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        predictions=results("{dataset}/predictions/{model}.h5"),
+    output:
+        grid=report(
+            results("figures/{dataset}_{model}_grid.svg"),
+            caption="../report/grid.rst",
+            category="Figures",
+            subcategory="Kept frames",
+            labels={"data set": "{dataset}", "result": "{model}"},
+        ),
+    log:
+        results("logs/grid/{dataset}_{model}.log"),
+    benchmark:
+        results("benchmarks/grid/{dataset}_{model}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.report.threads
+    resources:
+        gpu=cfg.resources.report.gpu,
+        mem_mb=cfg.resources.report.mem_mb,
+        runtime=runtime("report"),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        videos=cfg.report.timeline_videos,
+        revision=revision("ssdet.report.grid"),
+    message:
+        "Frames that {wildcards.model} keeps of {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.grid"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q} --predictions {input.predictions:q}"
+        " --videos {params.videos} --out {output.grid:q} 2> {log:q}"
+
+
 rule errors:
     input:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
@@ -165,47 +206,6 @@ rule errors:
         " --resamples {params.resamples} --seed {params.seed}"
         " --out-classes {output.classes:q} --out-groups {output.groups:q}"
         " --out-figure {output.figure:q} 2> {log:q}"
-
-
-rule grid:
-    input:
-        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
-        inventory=results("{dataset}/inventory.csv"),
-        predictions=results("{dataset}/predictions/{model}.h5"),
-    output:
-        grid=report(
-            results("figures/{dataset}_{model}_grid.svg"),
-            caption="../report/grid.rst",
-            category="Figures",
-            subcategory="Kept frames",
-            labels={"data set": "{dataset}", "result": "{model}"},
-        ),
-    log:
-        results("logs/grid/{dataset}_{model}.log"),
-    benchmark:
-        results("benchmarks/grid/{dataset}_{model}.tsv")
-    conda:
-        "../../environment.yml"
-    threads: cfg.resources.report.threads
-    resources:
-        gpu=cfg.resources.report.gpu,
-        mem_mb=cfg.resources.report.mem_mb,
-        runtime=runtime("report"),
-    params:
-        classes=lambda wildcards, input: optional(input.classes),
-        dataset=dataset_section,
-        videos=cfg.report.timeline_videos,
-        revision=revision("ssdet.report.grid"),
-    message:
-        "Frames that {wildcards.model} keeps of {wildcards.dataset}"
-    shell:
-        "export OMP_NUM_THREADS={threads};"
-        " python -m ssdet.report.grid"
-        " --name {wildcards.dataset} --dataset {params.dataset:q}"
-        " --training {input.training:q} --testing {input.testing:q}"
-        " --classes={params.classes:q}"
-        " --inventory {input.inventory:q} --predictions {input.predictions:q}"
-        " --videos {params.videos} --out {output.grid:q} 2> {log:q}"
 
 
 rule strips:
