@@ -124,6 +124,8 @@ def coarse_fine_state(table: Path, model: torch.nn.Module) -> dict[str, torch.Te
     for entry in content["tensors"]:
         filled = _coarse_fine_tensor(entry, content["salt"])
         assert abs(filled.astype(np.float64).sum() - entry["sum"]) < 1e-3, entry
+        ends = [entry["first"], entry["last"]]
+        np.testing.assert_allclose(filled.flat[[0, -1]], ends, rtol=0, atol=1e-6)
         theirs[entry["name"]] = torch.from_numpy(filled)
     return import_state(theirs, model, "reference")
 
