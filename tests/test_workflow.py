@@ -218,7 +218,7 @@ def test_plan_of_a_challenge_file(tmp_path):
 AFTER = {  # stage -> the stages that read what it writes
     "synthetic": {"inventory", "pretrain", "train_fine"},
     "inventory": {"extract_frames"},
-    "extract_frames": {"pretrain", "train_fine", "predict", "strips"},
+    "extract_frames": {"pretrain", "predict", "strips"},
     "pretrain": {"train_fine", "train_coarse", "train_slow"}
     | {"train_coarse_fine", "train_slowfast"},
     "train_fine": {"extract_features", "predict", "train_slowfast"},
@@ -293,7 +293,10 @@ def test_a_changed_fine_stage_leaves_the_pretraining_alone(finished):
 @pytest.mark.parametrize(
     ("values", "first"),
     [
-        ({"mean": [0.4, 0.4, 0.4]}, ["train_fine", "train_coarse", "train_slow"]),
+        (
+            {"mean": [0.4, 0.4, 0.4]},
+            ["train_fine", "train_coarse", "train_slow", "train_slowfast"],
+        ),
         ({"fps": 24}, ["extract_frames"]),
         ({"segments": "repair"}, ["inventory"]),
     ],

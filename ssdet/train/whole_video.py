@@ -137,6 +137,9 @@ def predict_with_grid(
 ) -> tuple[np.ndarray, np.ndarray, Sampling]:
     """Run a two-stream detector with all feature rows of the video.
 
+    Reference: with the first rows only, as many as training sees, however long the
+    video is.
+
     Args:
         view: how the detector sees the video.
         features: of its fine stream; None for a coarse stream without fusion.
@@ -151,11 +154,14 @@ def predict_with_grid(
     Raises:
         StageError: the video has another number of feature rows than sampled frames.
     """
-    samples, fine = timeline.rows, None
+    samples = taken = timeline.rows
+    fine = None
     if features is not None:
-        fine = _all_rows(features, record.video_id, samples, view.device)
+        if compat == "reference":
+            taken = min(samples, model.fine_frames)
+        fine = _rows_of(features, record.video_id, samples, taken, view.device)
     video = view.read(record.video_id, timeline, samples)
-    mask = torch.ones(1, samples, device=view.device)
+    mask = torch.ones(1, taken, device=view.device)
     start = torch.zeros(1, device=view.device)
     found: dict[str, Tensor] = {}
     with torch.inference_mode(), autocast(view.device, view.precision):
@@ -185,17 +191,21 @@ def coarse_fine_times(timeline: Timeline, outputs: int, compat: str) -> np.ndarr
     return np.linspace(0.0, timeline.seconds_of_sample(last), outputs)
 
 
-def _all_rows(
-    features: FeatureStore, video_id: str, samples: int, device: torch.device
+def _rows_of(
+    features: FeatureStore,
+    video_id: str,
+    samples: int,
+    taken: int,
+    device: torch.device,
 ) -> dict[str, Tensor]:
-    """All features of a video, (1, C, T, 7, 7) each."""
+    """The first features (1, C, taken, 7, 7) of a video that must have `samples`."""
     rows = features.info(video_id).length
     if rows != samples:
         raise StageError(
             f"{video_id} has {rows} feature rows, its frames give {samples}; extract"
             " the features again"
         )
-    fine = features.read(video_id, 0, samples, FEATURES)
+    fine = features.read(video_id, 0, taken, FEATURES)
     return {key: value[None].to(device).float() for key, value in fine.items()}
 
 
