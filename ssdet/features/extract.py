@@ -38,7 +38,7 @@ from ssdet.train.detectors import load_detector
 from ssdet.train.execution import autocast, channels_last
 from ssdet.train.whole_video import View
 
-REVISION = 1
+REVISION = 2
 SECTIONS = ("dataset", "frames", "spatial", "sampling", "features")
 
 

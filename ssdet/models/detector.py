@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssdet.models.frame_head import FrameHead, Mode
+from ssdet.models.frame_head import HEAD, FrameHead, Mode
 from ssdet.models.x3d import X3D, Alter
 
 
@@ -51,20 +51,22 @@ class X3DDetector(nn.Module):
     def features_and_logits(
         self, video: Tensor, pool: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """The five feature maps of the fine stream and the logits, in one pass.
+        """The feature maps of the fine stream and the logits, in one pass.
 
-        Source: Kahatapitiya and Ryoo, CVPR 2021, section 3.3.
+        Source: Kahatapitiya and Ryoo, CVPR 2021, section 3.3, for the five maps.
 
         Args:
             video: (B, 3, T, H, W).
             pool: rows and columns of the pooled maps; 7 in the paper.
 
         Returns:
-            Maps (B, C, T, pool, pool) by their name in `x3d.FEATURES`, and logits.
+            Maps (B, C, T, pool, pool) by their name in `x3d.FEATURES`, with them, as
+            `frame_head.HEAD`, what the classifier reads (B, C, T, 1, 1); and logits.
         """
         maps = self.backbone.feature_maps(video)
         pooled = {name: pool_space(x, pool) for name, x in maps.items()}
-        return pooled, self.head(maps["conv5"])
+        read = self.head.features(maps["conv5"])
+        return {**pooled, HEAD: read}, self.head.classify(read)
 
 
 def pool_space(x: Tensor, side: int) -> Tensor:
