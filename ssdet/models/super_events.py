@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ssdet.models.precision import no_autocast
 from ssdet.models.step_mask import Padding, real_steps
 from ssdet.models.structure_filter import StructureFilters
 
@@ -66,8 +67,9 @@ class SuperEventTerm(nn.Module):
         lengths = mask.sum(1)
         events = []
         for bank in self.banks:
-            windows = bank(lengths, x.shape[2], self.padding).to(x.dtype)  # (B, N, T)
-            read = torch.einsum("bnt,bdt->bdn", windows, x)
+            windows = bank(lengths, x.shape[2], self.padding)  # (B, N, T)
+            with no_autocast(x):
+                read = torch.einsum("bnt,bdt->bdn", windows.to(x.dtype), x)
             merged = read.amax(2) if self.merge == "max" else read.flatten(1)
             events.append(self.dropout(merged) @ self.weight.T)  # (B, C)
         share = torch.sigmoid(self.choice)
