@@ -360,6 +360,16 @@ class HeadTraining(Section):
     patience: NonNegativeInt
 
 
+class HeadOptimizer(Section):
+    """What all heads' optimisers have in common."""
+
+    optimizer: Literal["sgd", "adamw"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NonNegativeFloat
+    clip_norm: PositiveFloat | None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None
+
+
 class HeadBase(Section):
     """What a head is and how it is trained, on any data set."""
 
@@ -374,6 +384,7 @@ class HeadConfig(HeadBase):
 
     features: Literal["head", "conv5"]
     watch_test: bool
+    optimizer: HeadOptimizer
     training: HeadTraining
 
 
@@ -403,6 +414,7 @@ class HeadsConfig(Section):
     features: Literal["head", "conv5"]
     external: dict[Name, dict[Name, str]]
     watch_test: bool
+    optimizer: HeadOptimizer
     heads: dict[Name, HeadEntry]
 
     @field_validator("heads", "external", mode="before")
@@ -421,6 +433,7 @@ class HeadsConfig(Section):
             select_by=entry.select_by,
             features=self.features,
             watch_test=self.watch_test,
+            optimizer=self.optimizer,
             training=training,
         )
 

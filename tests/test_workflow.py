@@ -32,6 +32,7 @@ STAGES = {
     "train_fine": "train/fine",
     "extract_features": "features/extract",
     "train_coarse_fine": "train/coarse_fine",
+    "train_head": "train/head",
     "predict": "evaluate/predict",
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
@@ -105,7 +106,7 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, three pairs; seven models, ten results."""
+    """Four pretrainings and fine streams, three pairs, a head; 8 models, 12 results."""
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
     shards = {
@@ -121,10 +122,11 @@ def test_plan_of_everything(tmp_path):
         "pretrain": 4,
         "train_fine": 4,
         "train_coarse_fine": 3,
-        "predict": 7,
-        "ensemble": 10,
+        "train_head": 1,
+        "predict": 8,
+        "ensemble": 12,
         "tables": 1,
-        "figures": 3,
+        "figures": 4,
         "strips": 1,
         "demo": 1,
     }
@@ -143,6 +145,43 @@ def test_plan_of_a_pair_trains_both_streams(tmp_path):
     jobs = plan(tmp_path, f"{RESULTS}/charades_coarse_cutmix_fine_mixup.json")
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (2, 1, 1)
     assert jobs["train_coarse_fine"] == 1
+
+
+def test_plan_of_a_head_trains_what_it_reads(tmp_path):
+    """The features of both splits; no frames of the test videos but for these."""
+    jobs = plan(tmp_path, f"{RESULTS}/charades_pdan_mixup.json")
+    names = ("pretrain", "train_fine", "train_head", "predict")
+    assert [jobs[name] for name in names] == [1] * 4
+    assert jobs["extract_features"] >= 2
+    assert not jobs["train_coarse_fine"]
+
+
+def test_a_head_on_published_features_needs_no_detector(tmp_path):
+    (tmp_path / "i3d").mkdir()
+    config = changed(
+        tmp_path,
+        head={"external": {"i3d_rgb": {"charades": "i3d"}}, "watch_test": True},
+        models={
+            "se_i3d_best_on_test": {
+                "kind": "head",
+                "head": "se",
+                "pretext": "i3d_rgb",
+                "epoch": "best_on_test",
+            }
+        },
+    )
+    target = f"{RESULTS}/charades_se_i3d_best_on_test.json"
+    jobs = plan(tmp_path, target, config=config)
+    names = {"synthetic", "inventory", "train_head", "predict", "ensemble"}
+    assert set(jobs) == names
+    status, said = snakemake(tmp_path, "--dry-run", target, config=config)
+    assert said.count("--features-dir i3d --external") == 1
+    assert "--test-features-dir=i3d" in said
+    assert "--features-dir=i3d --epoch best_on_test --external" in said
+    (tmp_path / "i3d").rmdir()
+    status, said = snakemake(tmp_path, "--dry-run", target, config=config)
+    assert status == 1
+    assert "head.external.i3d_rgb.charades: no folder i3d" in said
 
 
 def test_members_are_shared(tmp_path):
@@ -191,8 +230,9 @@ AFTER = {  # stage -> the stages that read what it writes
     "extract_frames": {"pretrain", "train_fine", "predict", "strips"},
     "pretrain": {"train_fine", "train_coarse_fine"},
     "train_fine": {"extract_features", "predict"},
-    "extract_features": {"train_coarse_fine", "predict"},
+    "extract_features": {"train_coarse_fine", "train_head", "predict"},
     "train_coarse_fine": {"predict"},
+    "train_head": {"predict"},
     "predict": {"ensemble", "figures"},
     "ensemble": {"tables", "figures"},
     "tables": set(),
@@ -227,6 +267,7 @@ def following(*stages):
         ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),
         ({"features": {"dtype": "float32"}}, ["extract_features"]),
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
+        ({"head": {"heads": {"se": {"window": 9}}}}, ["train_head"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
         ({"report": {"timeline_videos": 2}}, ["figures"]),
         ({"seed": 1}, ["synthetic"]),
@@ -508,10 +549,10 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 10
+        assert len(list(csv.DictReader(table))) == 12
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 6
+    assert len(figures) == 8
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

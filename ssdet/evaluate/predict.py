@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ssdet.config import (
     DatasetRecipe,
@@ -21,6 +22,7 @@ from ssdet.config import (
 )
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import write_predictions
+from ssdet.evaluate.head_predictions import head_predictions
 from ssdet.files import sha256
 from ssdet.models import CoarseFine
 from ssdet.progress import Progress
@@ -33,6 +35,7 @@ from ssdet.stage import (
     run,
 )
 from ssdet.train import setup
+from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.detectors import load_detector
 from ssdet.train.validation import Predictor
 from ssdet.train.whole_video import View, predict_coarse_fine, predict_fine
@@ -46,7 +49,13 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ssdet.evaluate.predict")
     setup.add_data_arguments(parser)
     setup.add_sections(parser, SECTIONS)
-    parser.add_argument("--features-dir", default="", help="of a two-stream model")
+    parser.add_argument(
+        "--features-dir", default="", help="of a two-stream model or a temporal head"
+    )
+    parser.add_argument(
+        "--external", action="store_true", help="features are <video>.npy of others"
+    )
+    parser.add_argument("--epoch", default="", help="of a temporal head: which one")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--model-name", required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -63,6 +72,12 @@ def main(argv: list[str] | None = None) -> None:
     spatial = SpatialConfig.model_validate_json(args.spatial)
     recipe = DatasetRecipe.model_validate_json(args.dataset)
     device = choose_device(args.device)
+    checkpoint = load_checkpoint(args.checkpoint)
+    if checkpoint["stage"] == "head":
+        found = head_predictions(args, checkpoint, device)
+        parents = {"checkpoint": args.checkpoint, "inventory": args.inventory}
+        write(args, found.rows, found.classes, parents, started, device)
+        return
     videos = setup.open_videos(args, "testing")
     classes = videos.dataset.classes
     model, checkpoint = load_detector(
@@ -101,9 +116,21 @@ def main(argv: list[str] | None = None) -> None:
                 yield record.video_id, *predict(record, timeline)
                 bar.advance(1)
 
+    write(args, predicted(), classes, parents, started, device)
+
+
+def write(
+    args: argparse.Namespace,
+    rows: Iterator[tuple[str, np.ndarray, np.ndarray]],
+    classes: Sequence[str],
+    parents: Mapping[str, Path],
+    started: str,
+    device: torch.device,
+) -> None:
+    """Write the predictions, with what they were made of."""
     write_predictions(
         args.out,
-        predicted(),
+        rows,
         model=args.model_name,
         dataset=args.name,
         classes=classes,

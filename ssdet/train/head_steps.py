@@ -5,7 +5,6 @@ Source: spec of the heads, sections 1 and 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,47 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from ssdet.config import HeadConfig, MsTctConfig
-from ssdet.data.annotations import Segment, VideoRecord
-from ssdet.data.clips import Item
-from ssdet.data.frame_labels import frame_labels
+from ssdet.data.clips import Item, Shape
 from ssdet.data.step_features import StepFeatures
 from ssdet.metrics import average_precision, mean_over_present
-from ssdet.models.heads import Head
 from ssdet.models.ms_tct import MsTctOutput
 from ssdet.randomness import uniform_int
-from ssdet.train.execution import autocast
 from ssdet.train.head_losses import heat_map_loss, step_loss
-from ssdet.train.heat_map import heat_map_target
-
-
-@dataclass(frozen=True)
-class LabelledSteps:
-    """Videos with a vector and labels for every step.
-
-    Attributes:
-        records: the videos.
-        features: of all of them.
-        classes: row of each class.
-        durations_s: seconds of each video, by its annotation where it says so.
-    """
-
-    records: Sequence[VideoRecord]
-    features: StepFeatures
-    classes: Mapping[str, int]
-    durations_s: Mapping[str, float]
-
-    def labels(self, record: VideoRecord) -> np.ndarray:
-        """(C, F), 0 or 1: step f shows what happens at f / (F / T), strictly inside."""
-        steps = self.features.steps(record.video_id)
-        rate = steps / self.durations_s[record.video_id]
-        return frame_labels(record.segments, self.classes, steps, rate)
-
-    def heat_map(self, record: VideoRecord) -> np.ndarray:
-        """(C, F), bells around the middle of every action."""
-        segments: Sequence[Segment] = record.segments
-        steps = self.features.steps(record.video_id)
-        duration_s = self.durations_s[record.video_id]
-        return heat_map_target(segments, self.classes, steps, duration_s)
+from ssdet.train.head_videos import LabelledSteps
 
 
 @dataclass(frozen=True)
@@ -64,7 +29,7 @@ class HeadClips:
     window: int | None
     heat_map: bool
 
-    def item(self, number: int, source: torch.Generator) -> Item:
+    def item(self, number: int, shape: Shape, source: torch.Generator) -> Item:
         """Draw the window of a video, if it is longer than one.
 
         Returns:
@@ -91,10 +56,15 @@ class HeadClips:
         return {name: fill(x, self.window) for name, x in item.items()}
 
 
-def head_loss(network: nn.Module, cfg: HeadConfig, batch: Item, step: int) -> Tensor:
+def head_loss(
+    cfg: HeadConfig,
+    network: nn.Module,
+    batch: Item,
+    step: int,
+    slots: tuple[int, int],
+) -> Tensor:
     """Entropy of the steps, and of MS-TCT's heat map by its weight."""
-    with autocast(batch["features"].device):
-        found = network(batch["features"], batch["mask"])
+    found = network(batch["features"], batch["mask"])
     logits = found.logits if isinstance(found, MsTctOutput) else found
     loss = step_loss(logits, batch["labels"].float(), batch["mask"], cfg.loss_steps)
     if isinstance(found, MsTctOutput) and isinstance(cfg.network, MsTctConfig):
@@ -106,7 +76,7 @@ def head_loss(network: nn.Module, cfg: HeadConfig, batch: Item, step: int) -> Te
 
 
 def predict_steps(
-    model: Head,
+    model: nn.Module,
     features: StepFeatures,
     window: int | None,
     video_id: str,
@@ -142,7 +112,7 @@ def window_starts(steps: int, window: int) -> list[int]:
 
 
 def validate(
-    model: Head, videos: LabelledSteps, cfg: HeadConfig, device: torch.device
+    model: nn.Module, videos: LabelledSteps, cfg: HeadConfig, device: torch.device
 ) -> dict[str, float]:
     """Loss and per-step mAP over whole videos, classes without positives left out.
 
@@ -172,19 +142,13 @@ def validate(
     return values
 
 
-def step_times(steps: int, duration_s: float) -> np.ndarray:
-    """Times (F,) for which the steps stand: f / (F / T)."""
-    times: np.ndarray = np.arange(steps) / (steps / duration_s)
-    return times
-
-
 def fill(x: Tensor, length: int) -> Tensor:
     """Zeros at the end of the last axis, up to a length."""
     return nn.functional.pad(x, (0, length - x.shape[-1]))
 
 
 def _run(
-    model: Head, features: Tensor, window: int | None, device: torch.device
+    model: nn.Module, features: Tensor, window: int | None, device: torch.device
 ) -> Tensor:
     """Logits (C, F) of features (D, F), on the CPU; half precision would tie them."""
     steps = features.shape[1]

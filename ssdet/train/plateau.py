@@ -32,7 +32,7 @@ class Plateau:
         """The rate now, at whatever step."""
         return self.base * self.factor**self.drops
 
-    def offer(self, step: int, values: Mapping[str, float]) -> None:
+    def offer(self, values: Mapping[str, float]) -> None:
         """Hear of a validation; one without `val_loss` changes nothing."""
         if "val_loss" not in values:
             return

@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from ssdet.config import HeadConfig
 from ssdet.data.annotations import Segment, VideoRecord
-from ssdet.data.clips import collate
+from ssdet.data.clips import Shape, collate
 from ssdet.models.linear_head import LinearHead
 from ssdet.models.ms_tct import MsTctOutput
 from ssdet.randomness import generator
 from ssdet.train.head_steps import (
     HeadClips,
-    LabelledSteps,
     head_loss,
     predict_steps,
-    step_times,
     validate,
     window_starts,
 )
+from ssdet.train.head_videos import LabelledSteps
 from tests.tiny import tiny_config
 
 CLASSES = {"run": 0, "sit": 1}
+SHAPE = Shape(batch=2, frames=0, crop=0, groups=1)
 CPU = torch.device("cpu")
 
 
@@ -72,12 +72,12 @@ def test_labels_are_strict_at_the_left_edge_of_each_step():
     half = replace(videos, durations_s={"v": 4.0})
     # at twice the rate steps 2 to 7, 1.0 to 3.5 s
     assert half.labels(record)[0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
-    assert step_times(8, 4.0).tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+    assert half.times_s(record).tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
 
 
 def test_whole_videos_are_padded_to_the_longest():
     clips = HeadClips(videos_of(a=4, b=6), None, heat_map=False)
-    batch = collate([clips.item(n, generator(n)) for n in (0, 1)])
+    batch = collate([clips.item(n, SHAPE, generator(n)) for n in (0, 1)])
     assert batch["features"][:, 0].tolist() == [[0, 1, 2, 3, 0, 0], [0, 1, 2, 3, 4, 5]]
     assert batch["mask"].tolist() == [[1, 1, 1, 1, 0, 0], [1] * 6]
     assert batch["labels"][0, 0].tolist() == [0, 1, 0, 0, 0, 0]
@@ -88,7 +88,7 @@ def test_windows_are_cut_together_with_their_labels():
     clips = HeadClips(videos_of(v=20), 5, heat_map=True)
     starts = set()
     for seed in range(200):
-        item = clips.item(0, generator(seed))
+        item = clips.item(0, SHAPE, generator(seed))
         start = int(item["features"][0, 0])
         starts.add(start)
         assert item["features"][0].tolist() == list(range(start, start + 5))
@@ -100,7 +100,7 @@ def test_windows_are_cut_together_with_their_labels():
 
 
 def test_a_short_video_is_filled_up_to_the_window():
-    item = HeadClips(videos_of(v=3), 5, heat_map=True).item(0, generator(0))
+    item = HeadClips(videos_of(v=3), 5, heat_map=True).item(0, SHAPE, generator(0))
     assert item["features"].tolist() == [[0, 1, 2, 0, 0]]
     assert item["mask"].tolist() == [1, 1, 1, 0, 0]
     assert item["labels"].shape == item["heat_map"].shape == (2, 5)
@@ -148,7 +148,7 @@ def test_videos_without_actions_give_a_loss_only():
 
 def test_the_loss_of_a_heat_map_is_added_by_its_weight():
     torch.manual_seed(0)
-    item = HeadClips(videos_of(a=6), 8, heat_map=True).item(0, generator(0))
+    item = HeadClips(videos_of(a=6), 8, heat_map=True).item(0, SHAPE, generator(0))
     batch = collate([item])
     logits, heat_map = torch.randn(2, 1, 2, 8)
 
@@ -156,7 +156,9 @@ def test_the_loss_of_a_heat_map_is_added_by_its_weight():
         cfg = config("ms_tct")
         network = cfg.network.model_copy(update={"heat_map_weight": weight})
         cfg = cfg.model_copy(update={"network": network})
-        return head_loss(lambda x, mask: MsTctOutput(logits, heat_map), cfg, batch, 0)
+        return head_loss(
+            cfg, lambda *_: MsTctOutput(logits, heat_map), batch, 0, (0, 1)
+        )
 
     none, one, two = (with_weight(w).item() for w in (0.0, 1.0, 2.0))
     assert one > none

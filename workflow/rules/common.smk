@@ -51,6 +51,8 @@ wildcard_constraints:
     pretext="|".join(PRETEXTS),
     coarse="|".join(PRETEXTS),
     fine="|".join(PRETEXTS),
+    head="|".join(map(re.escape, cfg.head.heads)),
+    source="|".join([*PRETEXTS, *map(re.escape, cfg.head.external)]),
     model="|".join(map(re.escape, cfg.models)),
     name="|".join(map(re.escape, RESULTS)),
     split="|".join(SPLITS),
@@ -200,6 +202,9 @@ def model_files(wildcards):
     dataset, model = wildcards.dataset, cfg.models[wildcards.model]
     if model.kind == "fine":
         trained, features = f"fine/{model.pretext}", []
+    elif model.kind == "head":
+        trained = f"heads/{model.head}/{model.pretext}"
+        features = features_of(dataset, model.pretext, "testing")
     else:
         trained = f"coarse_fine/{model.coarse}_{model.fine}"
         features = feature_shards(dataset, model.fine, "testing")
@@ -223,13 +228,58 @@ def folder(files):
     return str(Path(files[0]).parent) if files else ""
 
 
+def features_of(dataset, source, split):
+    """The feature files of a split, or the folder in which others put theirs."""
+    if source not in cfg.head.external:
+        return feature_shards(dataset, source, split)
+    folders = cfg.head.external[source]
+    if dataset not in folders:
+        fail(f"head.external.{source} names no folder for the data set {dataset}")
+    if not Path(folders[dataset]).is_dir():
+        fail(f"head.external.{source}.{dataset}: no folder {folders[dataset]}")
+    return [folders[dataset]]
+
+
+def step_features(wildcards, split):
+    """What `train_head` reads of a split."""
+    return features_of(wildcards.dataset, wildcards.source, split)
+
+
+def folder_of(features):
+    """The folder of what `features_of` gives, or nothing if there is none."""
+    shards = features and str(features[0]).endswith(".h5")
+    return folder(features) if shards else "".join(features)
+
+
+def predicted_frames(wildcards):
+    """The frames that `predict` reads; a temporal head reads none."""
+    if cfg.models[wildcards.model].kind == "head":
+        return []
+    return frame_shards(wildcards.dataset, "testing")
+
+
+def head_arguments(wildcards):
+    """What `predict` is told of a temporal head: which epoch, and whose features."""
+    model = cfg.models[wildcards.model]
+    if model.kind != "head":
+        return ""
+    return f"--epoch {model.epoch} {external(model.pretext)}".strip()
+
+
+def external(source):
+    """The flag that tells a stage of features that others made."""
+    return "--external" if source in cfg.head.external else ""
+
+
 def reported():
     """Names of the results in the tables: all that the ensembles need training for.
 
     The ensembles, their members, and the single streams whose features these use.
     """
     needed = {member for name in cfg.ensembles for member in members(name)}
-    fine = {cfg.models[m].fine for m in needed if cfg.models[m].kind == "coarse_fine"}
+    used = [cfg.models[member] for member in needed]
+    fine = {model.fine for model in used if model.kind == "coarse_fine"}
+    fine |= {model.pretext for model in used if model.kind == "head"}
     for name, model in cfg.models.items():
         if model.kind == "fine" and model.pretext in fine:
             needed.add(name)
