@@ -454,6 +454,7 @@ class ReportConfig(Section):
     """Figures."""
 
     timeline_videos: PositiveInt
+    tables: tuple[str, ...]
 
 
 class FineModel(Section):

@@ -12,7 +12,10 @@ from ssdet.config import SPLITS, Config, ConfigError, load
 from ssdet.config_schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
-OVERRIDES = ("demo", "test", "gpu_demo", "own_videos", "reference")
+OVERRIDES = (
+    *("demo", "demo_tables", "test", "gpu_demo", "own_videos", "reference"),
+    "from_scratch",
+)
 
 
 def merged(base, override):
@@ -52,7 +55,7 @@ def test_overrides_are_valid(recipe, name):
 
 def test_every_config_file_is_known():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"config", *OVERRIDES}
+    assert files == {"config", "tables", *OVERRIDES}
 
 
 @pytest.mark.parametrize("name", ["demo", "test", "gpu_demo"])

@@ -521,6 +521,48 @@ def test_the_default_profile_sets_nothing_that_binds_a_cluster():
     assert not options & {"cores", "jobs", "resources", "executor", "default-resources"}
 
 
+# --------------------------------------------------------------------- published tables
+
+
+def test_every_row_that_the_tables_name_can_be_built(tmp_path):
+    """Of the generated set; MultiTHUMOS is not there."""
+    tables = {"tables": [str(ROOT / "config" / "tables.yaml")]}
+    config = changed(tmp_path, report=tables)
+    status, said = snakemake(tmp_path, "--dry-run", "paper_results", config=config)
+    assert status == 0, said
+    for name in ("fine_joint", "tgm_se_joint", "pdan_cls", "coarse_joint_fine_cls"):
+        assert f"{RESULTS}/charades_{name}.json" in said
+    assert "multithumos" not in said.split("rule paper_results")[1].split("jobid")[0]
+
+
+def test_tables_that_are_not_there_are_named(tmp_path):
+    status, said = snakemake(tmp_path, "--dry-run", "paper_tables")
+    assert status == 1
+    assert "report.tables: no file config/tables.yaml" in said
+
+
+@pytest.mark.slow
+def test_the_papers_tables_are_made_of_what_there_is(tmp_path):
+    tables = {"tables": [str(ROOT / "config" / "tables.yaml")]}
+    config = changed(tmp_path, report=tables)
+    status, said = snakemake(tmp_path, "paper_tables", config=config)
+    assert status == 0, said
+    folder = tmp_path / RESULTS
+    for name in ("table1", "table2a", "table2b", "table3"):
+        text = (folder / "tables" / f"{name}.md").read_text()
+        assert "not built yet" in text
+        assert ("generated videos" in text) == (name != "table3")
+        with (folder / "tables" / f"{name}.csv").open() as table:
+            rows = list(csv.DictReader(table))
+        assert {row["status"] for row in rows} <= {
+            "published only",
+            "not built yet",
+            "not in the configuration",
+        }
+    assert "<svg" in (folder / "figures" / "figure2.svg").read_text()[:1000]
+    assert plan(tmp_path, "paper_tables", config=config) == Counter()
+
+
 # ----------------------------------------------------------------------------- for real
 
 

@@ -23,6 +23,7 @@ from ssdet.config import SPLITS, ConfigError, Pretext, canonical_json, load
 from ssdet.data.annotations import read_dataset
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
+from ssdet.report.published import read_published
 
 
 def fail(message):
@@ -40,6 +41,18 @@ def checked(mapping):
 
 cfg = checked(config)
 
+
+def published():
+    """The papers' tables, of files that are there; `require_tables` complains."""
+    files = [path for path in cfg.report.tables if Path(path).is_file()]
+    try:
+        return read_published(files)
+    except ConfigError as error:
+        fail(error)
+
+
+PAPER = published()
+
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
 RESULTS = [*cfg.models, *cfg.ensembles]
@@ -52,6 +65,8 @@ wildcard_constraints:
     coarse="|".join(PRETEXTS),
     fine="|".join(PRETEXTS),
     head="|".join(map(re.escape, cfg.head.heads)),
+    table="|".join(map(re.escape, PAPER.tables)) or "none",
+    figure="|".join(map(re.escape, PAPER.figures)) or "none",
     source="|".join([*PRETEXTS, *map(re.escape, cfg.head.external)]),
     model="|".join(map(re.escape, cfg.models)),
     name="|".join(map(re.escape, RESULTS)),
@@ -313,3 +328,53 @@ def demo_results(wildcards):
             " --configfile config/demo.yaml"
         )
     return everything(wildcards)
+
+
+# --------------------------------------------------------------------- published tables
+
+
+def named_results(paper):
+    """Our results that a published table or figure names and the configuration has."""
+    if hasattr(paper, "rows"):
+        names = [row.result for row in paper.rows.values()]
+    else:
+        names = [p.result for series in paper.series.values() for p in series.points]
+    known = [name for name in dict.fromkeys(names) if name in RESULTS]
+    return [results(f"{paper.dataset}_{name}.json") for name in known]
+
+
+def results_there_are(paper):
+    """Those of them that were made; the others are said not to be built yet."""
+    return [path for path in named_results(paper) if Path(path).is_file()]
+
+
+def generated_flag(paper):
+    """The flag that tells a stage of generated videos."""
+    return "--generated" if is_generated(paper.dataset) else ""
+
+
+def require_tables():
+    """End if a file of published tables is not there."""
+    missing = [path for path in cfg.report.tables if not Path(path).is_file()]
+    if missing:
+        fail(f"report.tables: no file {', '.join(missing)}")
+
+
+def papers_results(wildcards):
+    """Every result that the published tables name, of the data sets that there are."""
+    require_tables()
+    papers = [*PAPER.tables.values(), *PAPER.figures.values()]
+    if cfg.synthetic:
+        papers = [paper for paper in papers if is_generated(paper.dataset)]
+    require(*dict.fromkeys(paper.dataset for paper in papers), pretrained=True)
+    return list(dict.fromkeys(path for p in papers for path in named_results(p)))
+
+
+def papers_tables(wildcards):
+    """The published tables and figures, with the results that there are."""
+    require_tables()
+    tables = [
+        results(f"tables/{name}.{kind}")
+        for name, kind in product(PAPER.tables, ("csv", "md"))
+    ]
+    return tables + [results(f"figures/{name}.svg") for name in PAPER.figures]
