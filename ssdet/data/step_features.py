@@ -41,6 +41,11 @@ class StepFeatures(Protocol):
         """What is known of how they were made, the same for all splits."""
         ...
 
+    @property
+    def paths(self) -> list[Path]:
+        """Files to name as parents of what is made of them."""
+        ...
+
     def steps(self, video_id: str) -> int:
         """F of a video."""
         ...
@@ -73,6 +78,11 @@ class StoredSteps:
         """The attributes that both splits share, and the map."""
         kept = {k: v for k, v in self.store.attributes.items() if k != "split"}
         return {**kept, "key": self.key}
+
+    @property
+    def paths(self) -> list[Path]:
+        """The shards."""
+        return self.store.paths
 
     def steps(self, video_id: str) -> int:
         """F of a video."""
@@ -115,6 +125,11 @@ class FolderSteps:
         """Width, names and sizes of the files: their content is too large to hash."""
         sizes = [f"{name} {path.stat().st_size}" for name, path in self._files.items()]
         return {"width": self.width, "files": sha256_text("\n".join(sizes))}
+
+    @property
+    def paths(self) -> list[Path]:
+        """None: they are too many."""
+        return []
 
     def steps(self, video_id: str) -> int:
         """F of a video."""

@@ -28,10 +28,12 @@ class HeadPredictions(NamedTuple):
 
     Attributes:
         classes: names of its outputs.
+        parents: the files of features, by name.
         rows: (video_id, logits (F, K), times_s (F,)) of every test video.
     """
 
     classes: tuple[str, ...]
+    parents: dict[str, Path]
     rows: Iterator[tuple[str, np.ndarray, np.ndarray]]
 
 
@@ -82,4 +84,5 @@ def head_predictions(
                 yield record.video_id, logits.T.numpy(), videos.times_s(record)
                 bar.advance(1)
 
-    return HeadPredictions(dataset.classes, rows())
+    parents = {f"features/{path.name}": path for path in videos.features.paths}
+    return HeadPredictions(dataset.classes, parents, rows())

@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     if checkpoint["stage"] == "head":
         found = head_predictions(args, checkpoint, device)
         parents = {"checkpoint": args.checkpoint, "inventory": args.inventory}
+        parents |= found.parents
         write(args, found.rows, found.classes, parents, started, device)
         return
     videos = setup.open_videos(args, "testing")
