@@ -107,6 +107,7 @@ class FolderSteps:
         if not self.folder.is_dir():
             raise ValueError(f"no folder of features at {folder} (head.external)")
         self._files = {path.stem: path for path in sorted(self.folder.glob("*.npy"))}
+        self._steps: dict[str, int] = {}  # of the files that were opened
         if not self._files:
             raise ValueError(f"{folder} (head.external) holds no .npy file")
 
@@ -133,7 +134,9 @@ class FolderSteps:
 
     def steps(self, video_id: str) -> int:
         """F of a video."""
-        return int(self._open(video_id).shape[0])
+        if video_id not in self._steps:
+            self._steps[video_id] = len(self._open(video_id))
+        return self._steps[video_id]
 
     def read(self, video_id: str, start: int, stop: int) -> Tensor:
         """Steps start to stop - 1: (D, stop - start) float32.
