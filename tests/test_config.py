@@ -13,8 +13,15 @@ from ssdet.config_schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
 OVERRIDES = (
-    *("demo", "demo_tables", "test", "gpu_demo", "own_videos", "reference"),
+    "activitynet",
+    "demo",
+    "demo_tables",
     "from_scratch",
+    "gpu_demo",
+    "own_videos",
+    "reference",
+    "test",
+    "thumos14",
 )
 
 
@@ -206,7 +213,18 @@ def model_names():
         ("models.fine_cls.pretext", "clss", "models.fine_cls.*pretext"),
         ("datasets.charades.mean", [0.4, 0.4], "datasets.charades.mean"),
         ("datasets.my set", {}, "datasets.my set"),
-        ("data.max_missing_fraction", 1.5, "data.max_missing_fraction"),
+        ("data.max_missing_fraction", 1.5, "data.max_missing_fraction.*less than"),
+        (
+            "data.max_missing_fraction",
+            {"charades": 1.5},
+            "data.max_missing_fraction.datasets.charades: .* less than",
+        ),
+        (
+            "data.max_missing_fraction",
+            {"kinetics": 0.1},
+            "max_missing_fraction names kinetics, which is not one of datasets: char",
+        ),
+        ("datasets.charades.expected", {"videos": 9}, "charades.expected.videos: no"),
         ("head.heads.se.network.kind", "sse", "head.heads.se.network: .*'linear'"),
         ("head.heads.ms_tct.network.heads", 7, r"heads \(7\) must divide all of width"),
         ("head.heads.se.training", {}, "others is missing, the schedule of all other"),
@@ -290,6 +308,22 @@ def test_moving_a_data_set_changes_no_section(recipe):
     recipe["datasets"]["charades"]["annotations"]["testing"] = "elsewhere.csv"
     assert load(recipe).datasets["charades"].without_paths() == before
     assert set(before) == {"format", "fps", "mean", "std", "segments"}
+
+
+def test_allowed_losses_are_for_all_sets_or_for_each(recipe):
+    recipe["data"] = {"max_missing_fraction": 0.2, "exclude": ["a", "b"]}
+    everywhere = load(recipe).data
+    assert (everywhere.allowed("charades"), everywhere.allowed("kinetics400")) == (
+        0.2,
+        0.2,
+    )
+    recipe["data"]["max_missing_fraction"] = {"kinetics400": 0.1}
+    each = load(recipe).data
+    assert (each.allowed("charades"), each.allowed("kinetics400")) == (0.0, 0.1)
+    assert each.of("kinetics400", ["b", "c"]) == {
+        "max_missing_fraction": 0.1,
+        "exclude": ["b"],
+    }
 
 
 def test_configs_do_not_change(recipe):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,41 +16,42 @@ import torch
 from ssdet.config import HeadConfig
 from ssdet.models.heads import build_head
 from ssdet.progress import Progress
-from ssdet.stage import StageError
+from ssdet.stage import StageError, choose_device
+from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.detectors import refuse_other_classes
 from ssdet.train.head import features_made
 from ssdet.train.head_steps import predict_steps
 from ssdet.train.head_videos import open_steps
 
 
-class HeadPredictions(NamedTuple):
-    """What is to be written of a head.
+class Predicted(NamedTuple):
+    """What is to be written of a model.
 
     Attributes:
         classes: names of its outputs.
-        parents: the files of features, by name.
-        rows: (video_id, logits (F, K), times_s (F,)) of every test video.
+        device: it ran on.
+        parents: files it read besides checkpoint and inventory, by name.
+        rows: (video_id, logits (T, K), times_s (T,)) of every test video.
     """
 
     classes: tuple[str, ...]
+    device: torch.device
     parents: dict[str, Path]
     rows: Iterator[tuple[str, np.ndarray, np.ndarray]]
 
 
-def head_predictions(
-    args: argparse.Namespace, checkpoint: dict[str, Any], device: torch.device
-) -> HeadPredictions:
-    """Run a head over the test videos; nothing is computed before `rows` is read.
+def head_predictions(args: argparse.Namespace) -> Predicted:
+    """Run a head over the test videos; nothing is computed before the rows are read.
 
     Args:
-        args: the command line of `predict`.
-        checkpoint: of the stage head.
-        device: where it runs.
+        args: the command line of `predict`, with a checkpoint of the stage head.
 
     Raises:
         StageError: the checkpoint has no such epoch, or is of other classes or
             features; or no features are given.
     """
+    device = choose_device(args.device)
+    checkpoint = load_checkpoint(args.checkpoint)
     epochs = checkpoint["epochs"]
     if args.epoch not in epochs:
         raise StageError(
@@ -85,4 +86,4 @@ def head_predictions(
                 bar.advance(1)
 
     parents = {f"features/{path.name}": path for path in videos.features.paths}
-    return HeadPredictions(dataset.classes, parents, rows())
+    return Predicted(dataset.classes, device, parents, rows())

@@ -6,39 +6,31 @@ Source: spec of SSDet, section 4 (test); spec of Coarse-Fine, sections 3.4 and 1
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from ssdet.config import (
-    DatasetRecipe,
-    PredictConfig,
-    SamplingConfig,
-    SpatialConfig,
-)
+from ssdet.config import PredictConfig
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import write_predictions
-from ssdet.evaluate.head_predictions import head_predictions
+from ssdet.evaluate.head_predictions import Predicted, head_predictions
 from ssdet.files import sha256
 from ssdet.models import CoarseFine
 from ssdet.progress import Progress
-from ssdet.provenance import block, now
-from ssdet.stage import (
-    StageError,
-    add_device_argument,
-    choose_device,
-    device_name,
-    run,
-)
+from ssdet.provenance import now
+from ssdet.stage import StageError, run
 from ssdet.train import setup
 from ssdet.train.checkpoint import load_checkpoint
-from ssdet.train.detectors import load_detector
+from ssdet.train.inference import (
+    Inference,
+    inference_arguments,
+    inference_block,
+    prepare,
+)
 from ssdet.train.validation import Predictor
-from ssdet.train.whole_video import View, predict_coarse_fine, predict_fine
+from ssdet.train.whole_video import predict_coarse_fine, predict_fine
 
 REVISION = 1
 SECTIONS = ("dataset", "frames", "spatial", "sampling", "predict")
@@ -46,9 +38,7 @@ SECTIONS = ("dataset", "frames", "spatial", "sampling", "predict")
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m ssdet.evaluate.predict")
-    setup.add_data_arguments(parser)
-    setup.add_sections(parser, SECTIONS)
+    parser = inference_arguments("python -m ssdet.evaluate.predict", SECTIONS)
     parser.add_argument(
         "--features-dir", default="", help="of a two-stream model or a temporal head"
     )
@@ -56,96 +46,88 @@ def arguments() -> argparse.ArgumentParser:
         "--external", action="store_true", help="features are <video>.npy of others"
     )
     parser.add_argument("--epoch", default="", help="of a temporal head: which one")
-    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--model-name", required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    add_device_argument(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read arguments, run the detector over the test videos, write their logits."""
+    """Read arguments, run the model over the test videos, write their logits."""
     args = arguments().parse_args(argv)
     started = now()
-    cfg = PredictConfig.model_validate_json(args.predict)
-    sampling = SamplingConfig.model_validate_json(args.sampling)
-    spatial = SpatialConfig.model_validate_json(args.spatial)
-    recipe = DatasetRecipe.model_validate_json(args.dataset)
-    device = choose_device(args.device)
-    checkpoint = load_checkpoint(args.checkpoint)
-    if checkpoint["stage"] == "head":
-        found = head_predictions(args, checkpoint, device)
-        parents = {"checkpoint": args.checkpoint, "inventory": args.inventory}
-        parents |= found.parents
-        write(args, found.rows, found.classes, parents, started, device)
-        return
-    videos = setup.open_videos(args, "testing")
-    classes = videos.dataset.classes
-    model, checkpoint = load_detector(
-        args.checkpoint,
-        classes,
-        {name: getattr(args, name) for name in ("dataset", "spatial", "sampling")},
-        device,
-    )
-    view = View(videos.store, spatial, recipe.mean, recipe.std, device)
-    parents = {"checkpoint": args.checkpoint, "inventory": args.inventory}
-    predict: Predictor
-    if isinstance(model, CoarseFine):
-        if not args.features_dir:
-            raise StageError(
-                f"{args.checkpoint} is a two-stream model: give the features of its"
-                " fine stream with --features-dir"
-            )
-        names = setup.shards_of(videos.dataset, args.frames, "testing")
-        features = FeatureStore(Path(args.features_dir), names)
-        features.require(
-            stride=sampling.stride,
-            classes=classes,
-            checkpoint_sha256=checkpoint["config"]["fine_sha256"],
-        )
-        parents |= {f"features/{path.name}": path for path in features.paths}
-        compat = checkpoint["config"]["coarse_fine"]["compat"]
-        predict = partial(predict_coarse_fine, view, features, compat, model)
+    if load_checkpoint(args.checkpoint)["stage"] == "head":
+        found = head_predictions(args)
     else:
-        predict = partial(predict_fine, view, model, alignment=cfg.alignment)
-    records = videos.of("testing")
+        found = detector_predictions(args)
+    write_predictions(
+        args.out,
+        found.rows,
+        model=args.model_name,
+        dataset=args.name,
+        classes=found.classes,
+        checkpoint_sha256=sha256(args.checkpoint),
+        provenance=partial(
+            inference_block,
+            "predict",
+            REVISION,
+            SECTIONS,
+            args,
+            found.device,
+            started,
+            found.parents,
+        ),
+    )
 
-    def predicted() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+
+def detector_predictions(args: argparse.Namespace) -> Predicted:
+    """Run a detector; nothing is computed before the rows are read.
+
+    Raises:
+        StageError: the checkpoint does not fit, or features are missing.
+        ValueError: features, frames or the inventory cannot be read.
+    """
+    cfg = PredictConfig.model_validate_json(args.predict)
+    job = prepare(args, "testing")
+    predict: Predictor
+    parents: dict[str, Path] = {}
+    if isinstance(job.model, CoarseFine):
+        features = fine_features(args, job)
+        parents = {f"features/{path.name}": path for path in features.paths}
+        compat = job.checkpoint["config"]["coarse_fine"]["compat"]
+        predict = partial(predict_coarse_fine, job.view, features, compat, job.model)
+    else:
+        predict = partial(predict_fine, job.view, job.model, alignment=cfg.alignment)
+    records = job.videos.of("testing")
+
+    def rows() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         with Progress(len(records), "predict", "video") as bar:
             for record in records:
-                timeline = videos.timeline(record, sampling.stride)
+                timeline = job.videos.timeline(record, job.sampling.stride)
                 yield record.video_id, *predict(record, timeline)
                 bar.advance(1)
 
-    write(args, predicted(), classes, parents, started, device)
+    return Predicted(job.classes, job.view.device, parents, rows())
 
 
-def write(
-    args: argparse.Namespace,
-    rows: Iterator[tuple[str, np.ndarray, np.ndarray]],
-    classes: Sequence[str],
-    parents: Mapping[str, Path],
-    started: str,
-    device: torch.device,
-) -> None:
-    """Write the predictions, with what they were made of."""
-    write_predictions(
-        args.out,
-        rows,
-        model=args.model_name,
-        dataset=args.name,
-        classes=classes,
-        checkpoint_sha256=sha256(args.checkpoint),
-        provenance=lambda: block(
-            "predict",
-            REVISION,
-            {name: json.loads(getattr(args, name)) for name in SECTIONS},
-            parents,
-            started,
-            device_name(device),
-            int(device.type == "cuda"),
-        ),
+def fine_features(args: argparse.Namespace, job: Inference) -> FeatureStore:
+    """The features that a two-stream model reads: those of its own fine stream.
+
+    Raises:
+        StageError: none are named.
+        ValueError: they are of another stride, class list or checkpoint.
+    """
+    if not args.features_dir:
+        raise StageError(
+            f"{args.checkpoint} is a two-stream model: give the features of its"
+            " fine stream with --features-dir"
+        )
+    names = setup.shards_of(job.videos.dataset, args.frames, "testing")
+    features = FeatureStore(args.features_dir, names)
+    features.require(
+        stride=job.sampling.stride,
+        classes=job.classes,
+        checkpoint_sha256=job.checkpoint["config"]["fine_sha256"],
     )
+    return features
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssdet.models.frame_head import HEAD, FrameHead, Mode
-from ssdet.models.x3d import X3D, Alter
+from ssdet.models.x3d import FEATURES, X3D, Alter
 
 
 class X3DDetector(nn.Module):
@@ -63,10 +63,15 @@ class X3DDetector(nn.Module):
             Maps (B, C, T, pool, pool) by their name in `x3d.FEATURES`, with them, as
             `frame_head.HEAD`, what the classifier reads (B, C, T, 1, 1); and logits.
         """
-        maps = self.backbone.feature_maps(video)
-        pooled = {name: pool_space(x, pool) for name, x in maps.items()}
-        read = self.head.features(maps["conv5"])
-        return {**pooled, HEAD: read}, self.head.classify(read)
+        x = self.backbone.stem(video)
+        maps = {}
+        for name, stage in zip(FEATURES, self.backbone.stages, strict=False):
+            x = stage(x)
+            maps[name] = pool_space(x, pool)  # at once: full maps are large
+        x = self.backbone.finish(x)
+        read = self.head.features(x)
+        maps |= {"conv5": pool_space(x, pool), HEAD: read}
+        return maps, self.head.classify(read)
 
 
 def pool_space(x: Tensor, side: int) -> Tensor:
