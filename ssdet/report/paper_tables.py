@@ -110,11 +110,11 @@ def rows(
             "dataset": table.dataset,
             "result": row.result,
         }
-        for metric in table.metrics:
-            value = ours(row, metric, found)
-            line[f"{metric}_percent"] = value
-            line[f"{metric}_difference"] = _less(value, row.published)
-            line[f"{metric}_gain"] = _less(value, starts[metric])
+        for metric in METRICS:
+            line[f"{metric}_percent"] = value = ours(row, metric, found)
+            if metric in table.metrics:
+                line[f"{metric}_difference"] = _less(value, row.published)
+                line[f"{metric}_gain"] = _less(value, starts[metric])
         result = found.get(row.result or "", {})
         videos, members = result.get("videos", {}), result.get("members", [])
         line["videos_evaluated"] = videos.get("evaluated")

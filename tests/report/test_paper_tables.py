@@ -42,7 +42,7 @@ def result(name, dense_map, members, dataset="home"):
         "metrics": {
             "dense_map": dense_map,
             "map_25": 2 * dense_map,
-            "map_25_weighted": None,
+            "map_25_weighted": 3 * dense_map,
             "chance": {"dense_map": 0.02, "map_25": 0.03, "map_25_weighted": 0.05},
             "per_class": [],
         },
@@ -85,6 +85,7 @@ def test_published_ours_and_their_difference(tmp_path):
         "dense_map_difference": -9.5,
         "dense_map_gain": 1.5,
         "map_25_percent": 28,
+        "map_25_weighted_percent": 42,
         "map_25_difference": 4.5,
         "map_25_gain": 3,
         "videos_evaluated": 11,
@@ -98,6 +99,7 @@ def test_published_ours_and_their_difference(tmp_path):
             assert found == value
         else:
             assert float(found) == pytest.approx(value), name
+    assert "map_25_weighted_difference" not in rows["two"]  # of another protocol
     assert f"- Two: se_cls `{'a' * 12}`, se_mixup `{'b' * 12}`" in text
     assert "generated" not in text
 
