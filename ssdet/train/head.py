@@ -19,12 +19,12 @@ from ssdet.config import (
     ValidationConfig,
     canonical_json,
 )
-from ssdet.data.clips import Clips, Shape, steps_per_epoch
+from ssdet.data.clips import Clips, Shape, StepSampler, steps_per_epoch
 from ssdet.files import sha256_text
 from ssdet.models.heads import build_head
 from ssdet.stage import StageError, run
 from ssdet.train import distributed, loop
-from ssdet.train.head_steps import HeadClips, head_loss
+from ssdet.train.head_steps import HeadClips, head_loss, steps_of_batches
 from ssdet.train.head_videos import (
     LabelledSteps,
     add_feature_arguments,
@@ -86,13 +86,17 @@ def main(argv: list[str] | None = None) -> None:
         clips = HeadClips(
             videos.of(training), cfg.window, isinstance(cfg.network, MsTctConfig)
         )
+        plan = plan_of(cfg, len(training), watch)
+        keys = (args.seed, "head")  # the same for every pretext
+        batches = StepSampler(plan.videos, plan.shape, 0, plan.steps, keys)
+        batch_steps = steps_of_batches(videos.of(training), cfg.window, batches)
         last = loop.train(
             this,
             model,
             optimizer_of(cfg),
-            plan_of(cfg, len(training), watch),
-            Clips(clips.item, (args.seed, "head")),  # the same for every pretext
-            partial(head_loss, cfg),
+            plan,
+            Clips(clips.item, keys),
+            partial(head_loss, cfg, batch_steps),
             watch.validate,
             state={"watch": watch},
         )

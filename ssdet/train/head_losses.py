@@ -19,7 +19,13 @@ Pairing = Literal["own", "all"]
 CLIP = 1e-4  # of a heat map's probabilities, at both ends
 
 
-def step_loss(logits: Tensor, labels: Tensor, mask: Tensor, steps: LossSteps) -> Tensor:
+def step_loss(
+    logits: Tensor,
+    labels: Tensor,
+    mask: Tensor,
+    steps: LossSteps,
+    count: float | None = None,
+) -> Tensor:
     """Binary cross-entropy, summed over classes, for each real step.
 
     Args:
@@ -28,9 +34,10 @@ def step_loss(logits: Tensor, labels: Tensor, mask: Tensor, steps: LossSteps) ->
         mask: (B, T), 1 on real steps.
         steps: which are summed: `real` ones, or `all` of the padded batch (as the
             released programs, so that a batch's loss depends on what else is in it).
+        count: what the sum is divided by; None: the number of real steps.
 
     Returns:
-        Scalar, the sum over the number of real steps.
+        Scalar.
 
     Raises:
         ValueError: the shapes do not fit, or another value of `steps`.
@@ -49,7 +56,7 @@ def step_loss(logits: Tensor, labels: Tensor, mask: Tensor, steps: LossSteps) ->
         entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
         if steps == "real":
             entropy = entropy * mask[:, None]
-        return entropy.sum() / mask.sum()
+        return entropy.sum() / (mask.sum() if count is None else count)
 
 
 def heat_map_loss(logits: Tensor, target: Tensor, pairing: Pairing) -> Tensor:

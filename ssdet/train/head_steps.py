@@ -5,6 +5,7 @@ Source: spec of the heads, sections 1 and 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ssdet.config import HeadConfig, MsTctConfig
-from ssdet.data.clips import Item, Shape
+from ssdet.data.clips import Item, Key, Shape
 from ssdet.data.step_features import StepFeatures
 from ssdet.metrics import average_precision, mean_over_present
 from ssdet.models.ms_tct import MsTctOutput
@@ -56,17 +57,46 @@ class HeadClips:
         return {name: fill(x, self.window) for name, x in item.items()}
 
 
+def steps_of_batches(
+    videos: LabelledSteps, window: int | None, batches: Iterable[Sequence[Key]]
+) -> list[int]:
+    """Real steps of whole batches, whose parts may lie in several processes."""
+    lengths = [videos.features.steps(record.video_id) for record in videos.records]
+    if window is not None:
+        lengths = [min(length, window) for length in lengths]
+    return [sum(lengths[video] for _, _, video, _ in batch) for batch in batches]
+
+
 def head_loss(
     cfg: HeadConfig,
+    batch_steps: Sequence[int],
     network: nn.Module,
     batch: Item,
     step: int,
     slots: tuple[int, int],
 ) -> Tensor:
-    """Entropy of the steps, and of MS-TCT's heat map by its weight."""
+    """Entropy of the steps, and of MS-TCT's heat map by its weight.
+
+    The mean over the parts of a batch is what the whole batch would give at once, with
+    `loss_steps` real: its sum over all of its real steps.
+
+    Args:
+        cfg: config section.
+        batch_steps: real steps of every step's whole batch.
+        network: the head.
+        batch: the part of the batch.
+        step: which step it is.
+        slots: (first, every), the part's place in the batch.
+    """
     found = network(batch["features"], batch["mask"])
     logits = found.logits if isinstance(found, MsTctOutput) else found
-    loss = step_loss(logits, batch["labels"].float(), batch["mask"], cfg.loss_steps)
+    loss = step_loss(
+        logits,
+        batch["labels"].float(),
+        batch["mask"],
+        cfg.loss_steps,
+        batch_steps[step] / slots[1],
+    )
     if isinstance(found, MsTctOutput) and isinstance(cfg.network, MsTctConfig):
         own = heat_map_loss(
             found.heat_map, batch["heat_map"], cfg.network.heat_map_pairing

@@ -15,6 +15,7 @@ from ssdet.features import extract
 from ssdet.stage import StageError
 from ssdet.train import fine, head, pretrain
 from ssdet.train.checkpoint import load_checkpoint
+from tests.train.test_distributed import assert_same_weights, two_processes
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,29 @@ def test_a_resumed_run_ends_with_the_same_bytes(
     assert any((tmp_path / "se.pt.resume").glob("step-*.pt"))
     head.main(arguments)
     assert out.read_bytes() == trained.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["se", "ms_tct"])
+def test_two_processes_compute_what_one_does(tiny, features, tmp_path, name):
+    section = tiny.config.head.section(name, "charades")
+    still = {"network": section.network.model_copy(update={"dropout": 0.0})}
+    one, two = tmp_path / "one.pt", tmp_path / "two.pt"
+    head.main(tiny.head(one, features / "training", name, changes=still))
+    arguments = tiny.head(two, features / "training", name, changes=still)
+    two_processes("ssdet.train.head", arguments)
+    assert_same_weights(one, two)
+    epochs = [load_checkpoint(path)["epochs"] for path in (one, two)]
+    assert epochs[0]["selected"]["epoch"] == epochs[1]["selected"]["epoch"]
+
+
+def test_parts_of_a_batch_compute_what_it_does_at_once(tiny, features, tmp_path):
+    still = tiny.config.head.section("se", "charades").network
+    still = {"network": still.model_copy(update={"dropout": 0.0})}
+    one, two = tmp_path / "one.pt", tmp_path / "two.pt"
+    head.main(tiny.head(one, features / "training", changes=still))
+    arguments = tiny.head(two, features / "training", changes=still)
+    head.main([*arguments, "--accumulate", "2"])
+    assert_same_weights(one, two)
 
 
 def test_other_features_are_refused(tiny, features, trained, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ssdet.config import HeadConfig
 from ssdet.data.annotations import Segment, VideoRecord
-from ssdet.data.clips import Shape, collate
+from ssdet.data.clips import Shape, StepSampler, collate
 from ssdet.models.linear_head import LinearHead
 from ssdet.models.ms_tct import MsTctOutput
 from ssdet.randomness import generator
@@ -16,6 +16,7 @@ from ssdet.train.head_steps import (
     HeadClips,
     head_loss,
     predict_steps,
+    steps_of_batches,
     validate,
     window_starts,
 )
@@ -124,6 +125,23 @@ def test_every_step_is_predicted_once(steps, window):
     assert logits[1].tolist() == [-s for s in range(steps)]
 
 
+def test_the_parts_of_a_batch_add_up_to_the_whole():
+    """Videos of different lengths, dealt to two processes."""
+    videos = videos_of(a=3, b=9, c=5, d=8)
+    clips = HeadClips(videos, None, heat_map=False)
+    sampler = StepSampler(4, lambda step: replace(SHAPE, batch=4), 0, 3, (0, "x"))
+    assert steps_of_batches(videos, None, sampler) == [25] * 3
+    assert steps_of_batches(videos, 8, sampler) == [24] * 3
+    items = [clips.item(n, SHAPE, generator(n)) for n in range(4)]
+    network, cfg = identity_head(), config(window=None)
+    whole = head_loss(cfg, [25], network, collate(items), 0, (0, 1)).item()
+    parts = [
+        head_loss(cfg, [25], network, collate(items[rank::2]), 0, (rank, 2)).item()
+        for rank in (0, 1)
+    ]
+    assert sum(parts) / 2 == pytest.approx(whole)
+
+
 def test_validation_by_hand():
     """Rising scores, positives in the first half: the worst order."""
     cfg = config(window=None)
@@ -156,9 +174,8 @@ def test_the_loss_of_a_heat_map_is_added_by_its_weight():
         cfg = config("ms_tct")
         network = cfg.network.model_copy(update={"heat_map_weight": weight})
         cfg = cfg.model_copy(update={"network": network})
-        return head_loss(
-            cfg, lambda *_: MsTctOutput(logits, heat_map), batch, 0, (0, 1)
-        )
+        found = MsTctOutput(logits, heat_map)
+        return head_loss(cfg, [6], lambda *_: found, batch, 0, (0, 1))
 
     none, one, two = (with_weight(w).item() for w in (0.0, 1.0, 2.0))
     assert one > none
