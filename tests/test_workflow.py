@@ -35,11 +35,16 @@ STAGES = {
     "train_fine": "train/fine",
     "extract_features": "features/extract",
     "train_coarse_fine": "train/coarse_fine",
+    "train_coarse": "train/coarse",
+    "train_slow": "train/slow",
+    "train_slowfast": "train/slowfast",
     "train_head": "train/head",
     "predict": "evaluate/predict",
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
+    "cost": "report/cost",
     "figures": "report/figures",
+    "grid": "report/grid",
     "errors": "report/errors",
     "strips": "report/strips",
 }
@@ -110,7 +115,10 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, three pairs, a head; 8 models, 12 results."""
+    """Four pretrainings and fine streams, three pairs, one of each other kind.
+
+    So eleven models are tested; with the ensembles there are sixteen results.
+    """
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
     shards = {
@@ -126,12 +134,17 @@ def test_plan_of_everything(tmp_path):
         "pretrain": 4,
         "train_fine": 4,
         "train_coarse_fine": 3,
+        "train_coarse": 1,
+        "train_slow": 1,
+        "train_slowfast": 1,
         "train_head": 1,
-        "predict": 8,
-        "ensemble": 12,
+        "predict": 11,
+        "ensemble": 16,
         "tables": 1,
-        "figures": 4,
-        "errors": 4,
+        "cost": 1,
+        "figures": 5,
+        "grid": 4,
+        "errors": 5,
         "strips": 1,
         "demo": 1,
     }
@@ -150,6 +163,13 @@ def test_plan_of_a_pair_trains_both_streams(tmp_path):
     jobs = plan(tmp_path, f"{RESULTS}/charades_coarse_cutmix_fine_mixup.json")
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (2, 1, 1)
     assert jobs["train_coarse_fine"] == 1
+
+
+def test_plan_of_slowfast_trains_its_fast_stream_first(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/charades_slow_cutmix_fast_cutmix.json")
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (1, 1, 1)
+    assert jobs["train_slowfast"] == 1
+    assert not jobs["extract_features"] and not jobs["train_slow"]
 
 
 def test_plan_of_a_head_trains_what_it_reads(tmp_path):
@@ -237,16 +257,22 @@ def test_plan_of_a_challenge_file(tmp_path):
 AFTER = {  # stage -> the stages that read what it writes
     "synthetic": {"inventory", "pretrain", "train_fine"},
     "inventory": {"extract_frames"},
-    "extract_frames": {"pretrain", "train_fine", "predict", "strips"},
-    "pretrain": {"train_fine", "train_coarse_fine"},
-    "train_fine": {"extract_features", "predict"},
+    "extract_frames": {"pretrain", "predict", "strips"},
+    "pretrain": {"train_fine", "train_coarse", "train_slow"}
+    | {"train_coarse_fine", "train_slowfast"},
+    "train_fine": {"extract_features", "predict", "train_slowfast"},
     "extract_features": {"train_coarse_fine", "train_head", "predict"},
     "train_coarse_fine": {"predict"},
+    "train_coarse": {"predict"},
+    "train_slow": {"predict"},
+    "train_slowfast": {"predict"},
     "train_head": {"predict"},
-    "predict": {"ensemble", "figures", "errors"},
+    "predict": {"ensemble", "figures", "grid", "errors"},
     "ensemble": {"tables", "figures", "errors"},
     "tables": set(),
+    "cost": set(),
     "figures": set(),
+    "grid": set(),
     "errors": set(),
     "strips": set(),
 }
@@ -259,7 +285,8 @@ def following(*stages):
         stage = open_stages.pop()
         found.add(stage)
         open_stages |= AFTER[stage] - found
-    return found
+    without_grid = {"train_slow", "train_slowfast"}
+    return found - {"grid"} if without_grid.issuperset(stages) else found
 
 
 @pytest.mark.slow
@@ -269,18 +296,24 @@ def following(*stages):
         ({"synthetic": {"testing_clips": 3}}, ["synthetic"]),
         ({"data": {"max_missing_fraction": 0.5}}, ["inventory"]),
         ({"frames": {"jpeg_quality": 80}}, ["extract_frames"]),
-        ({"model": {"dropout": 0.3}}, ["pretrain"]),
+        ({"model": {"dropout": 0.3}}, ["pretrain", "cost"]),
         ({"spatial": {"flip": 0.5}}, ["pretrain"]),
         ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
         ({"augment": {"freeze": {"segments": 2}}}, ["pretrain", "strips"]),
-        ({"sampling": {"stride": 3}}, ["train_fine"]),
-        ({"validation": {"fraction": 0.5}}, ["train_fine"]),
+        ({"sampling": {"stride": 3}}, ["train_fine", "train_coarse", "train_slow"]),
+        (
+            {"validation": {"fraction": 0.5}},
+            ["train_fine", "train_coarse", "train_slow"],
+        ),
         ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),
         ({"features": {"dtype": "float32"}}, ["extract_features"]),
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
+        ({"coarse": {"keep": "last"}}, ["train_coarse"]),
+        ({"slow": {"epochs": 1}}, ["train_slow"]),
+        ({"slowfast": {"keep": "last"}}, ["train_slowfast"]),
         ({"head": {"heads": {"se": {"window": 9}}}}, ["train_head"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
-        ({"report": {"timeline_videos": 2}}, ["figures"]),
+        ({"report": {"timeline_videos": 2}}, ["figures", "grid"]),
         ({"report": {"boundary_s": 2.0}}, ["errors"]),
         ({"seed": 1}, ["synthetic"]),
     ],
@@ -301,9 +334,12 @@ def test_a_changed_fine_stage_leaves_the_pretraining_alone(finished):
 @pytest.mark.parametrize(
     ("values", "first"),
     [
-        ({"mean": [0.4, 0.4, 0.4]}, "train_fine"),
-        ({"fps": 24}, "extract_frames"),
-        ({"segments": "repair"}, "inventory"),
+        (
+            {"mean": [0.4, 0.4, 0.4]},
+            ["train_fine", "train_coarse", "train_slow", "train_slowfast"],
+        ),
+        ({"fps": 24}, ["extract_frames"]),
+        ({"segments": "repair"}, ["inventory"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
@@ -311,10 +347,10 @@ def test_a_data_set_reruns_what_reads_it(finished, values, first):
     """Videos are decoded again only for what decoding depends on."""
     jobs = plan(finished, config=changed(finished, datasets={"charades": values}))
     assert jobs["pretrain"] == 0
-    assert set(jobs) - {"demo"} == following(first) - {"pretrain", "strips"}
+    assert set(jobs) - {"demo"} == following(*first) - {"pretrain", "strips"}
     shards = {"inventory": 1, "extract_frames": 2, "train_fine": 4}
     assert {rule: jobs[rule] for rule in shards if jobs[rule]} == {
-        rule: count for rule, count in shards.items() if rule in following(first)
+        rule: count for rule, count in shards.items() if rule in following(*first)
     }
 
 
@@ -337,7 +373,13 @@ def test_another_member_reruns_its_ensemble_alone(finished):
     ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
     jobs = plan(finished, config=changed(finished, ensembles=ensembles))
     assert jobs.pop("errors") == 1
-    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "demo": 1}
+    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "cost": 1, "demo": 1}
+
+
+def test_another_model_is_counted_and_trained_when_asked_for(finished):
+    models = {"another": {"kind": "fine", "pretext": "joint"}}
+    jobs = plan(finished, config=changed(finished, models=models))
+    assert jobs == {"cost": 1, "demo": 1}
 
 
 @pytest.mark.parametrize(
@@ -348,9 +390,8 @@ def test_another_member_reruns_its_ensemble_alone(finished):
         {"resources": {"train": {"threads": 2, "gpu": 2, "mem_mb": 9, "runtime": 9}}},
         {"datasets": {"multithumos": {"fps": 30}}},
         {"pretrain": {"learning_rate": 1.0e-3, "steps": 3.0}},
-        {"models": {"another": {"kind": "fine", "pretext": "joint"}}},
     ],
-    ids=["workers", "device", "gpus", "another set", "spelling", "another model"],
+    ids=["workers", "device", "gpus", "another set", "spelling"],
 )
 def test_what_changes_no_number_reruns_nothing(finished, sections):
     assert plan(finished, config=changed(finished, **sections)) == Counter()
@@ -477,13 +518,14 @@ def test_names_that_give_one_file_two_meanings_are_refused(tmp_path):
     charades = yaml.safe_load(RECIPE.read_text())["datasets"]["charades"]
     config = changed(
         tmp_path,
-        datasets={"charades_x": charades, "pretrain": charades},
+        datasets={"charades_x": charades, "pretrain": charades, "cost": charades},
         ensembles={"x_fine_cls": ["fine_cls"]},
     )
     status, said = snakemake(tmp_path, "--dry-run", "demo", config=config)
     assert status == 1
     assert "charades_x_fine_cls.json could mean two results" in said
     assert "datasets.pretrain: results have a folder of this name" in said
+    assert "datasets.cost: results have a table of this name" in said
 
 
 def test_the_demo_without_generated_videos_says_what_to_give(tmp_path):
@@ -684,11 +726,11 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 12
+        assert len(list(csv.DictReader(table))) == 16
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 12
-    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 4
+    assert len(figures) == 19
+    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 5
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ssdet.config import CoarseFineConfig, FineConfig, PretrainConfig
+from ssdet.config import EpochsConfig, PretrainConfig
 
 
 def rate_at(
-    config: PretrainConfig | FineConfig | CoarseFineConfig,
+    config: PretrainConfig | EpochsConfig,
     step: int,
     *,
     steps: int,

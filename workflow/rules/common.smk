@@ -73,6 +73,8 @@ wildcard_constraints:
     pretext="|".join(PRETEXTS),
     coarse="|".join(PRETEXTS),
     fine="|".join(PRETEXTS),
+    slow="|".join(PRETEXTS),
+    fast="|".join(PRETEXTS),
     head="|".join(map(re.escape, cfg.head.heads)),
     table="|".join(map(re.escape, PAPER.tables)) or "none",
     figure="|".join(map(re.escape, PAPER.figures)) or "none",
@@ -247,6 +249,12 @@ def members(name):
     return cfg.ensembles[name] if name in cfg.ensembles else (name,)
 
 
+def in_ensembles():
+    """The models that are a member of an ensemble."""
+    found = {member for name in cfg.ensembles for member in members(name)}
+    return [name for name in cfg.models if name in found]
+
+
 def member_predictions(wildcards):
     """The predictions that a result is made of."""
     folder = results(f"{wildcards.dataset}/predictions")
@@ -255,9 +263,11 @@ def member_predictions(wildcards):
 
 def model_files(wildcards):
     """What `predict` reads, by the kind of the model."""
-    dataset, model = wildcards.dataset, cfg.models[wildcards.model]
-    if model.kind == "fine":
-        trained, features = f"fine/{model.pretext}", []
+    dataset, model, features = wildcards.dataset, cfg.models[wildcards.model], []
+    if model.kind in ("fine", "coarse", "slow"):
+        trained = f"{model.kind}/{model.pretext}"
+    elif model.kind == "slowfast":
+        trained = f"slowfast/{model.slow}_{model.fast}"
     elif model.kind == "head":
         trained = f"heads/{model.head}/{model.pretext}"
         features = features_of(dataset, model.pretext, "testing")
@@ -272,6 +282,13 @@ def evaluation_sections(wildcards):
     """What a result says of its making, beside what its members say, as JSON."""
     models = {name: cfg.models[name].model_dump() for name in members(wildcards.name)}
     return canonical_json({"models": models})
+
+
+def member_sections():
+    """The members of every result, as config says them, as JSON."""
+    return canonical_json(
+        {name: [cfg.models[m].model_dump() for m in members(name)] for name in RESULTS}
+    )
 
 
 def optional(file):
@@ -330,11 +347,12 @@ def external(source):
 def reported():
     """Names of the results in the tables: all that the ensembles need training for.
 
-    The ensembles, their members, and the single streams whose features these use.
+    The ensembles, their members, and the single streams that these are built upon.
     """
-    needed = {member for name in cfg.ensembles for member in members(name)}
+    needed = set(in_ensembles())
     used = [cfg.models[member] for member in needed]
     fine = {model.fine for model in used if model.kind == "coarse_fine"}
+    fine |= {model.fast for model in used if model.kind == "slowfast"}
     fine |= {model.pretext for model in used if model.kind == "head"}
     for name, model in cfg.models.items():
         if model.kind == "fine" and model.pretext in fine:
@@ -350,15 +368,26 @@ def results_of(dataset):
         results(f"figures/{dataset}_{name}_{kind}.svg")
         for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
     ]
-    return names + tables + figures
+    grids = [results(f"figures/{dataset}_{name}_grid.svg") for name in gridded()]
+    return names + tables + figures + grids
+
+
+def gridded():
+    """The models of the ensembles with Grid Pool: they choose the frames they see."""
+    kinds = ("coarse", "coarse_fine")
+    return [name for name in in_ensembles() if cfg.models[name].kind in kinds]
 
 
 def everything(wildcards):
-    """The default target: results of every detection set, and of the augmentations."""
+    """The default target: results of every detection set, and what belongs to none."""
     datasets = [cfg.synthetic.detection] if cfg.synthetic else DETECTION
     require(*datasets, pretrained=True)
     paths = [path for dataset in datasets for path in results_of(dataset)]
-    return [*paths, results("figures/augmentations.svg")]
+    return [
+        *paths,
+        *(results(f"tables/cost.{kind}") for kind in ("csv", "md")),
+        results("figures/augmentations.svg"),
+    ]
 
 
 def demo_results(wildcards):
