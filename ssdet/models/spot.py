@@ -46,6 +46,7 @@ class Spot(nn.Module):
         dropout_attention: float,
         dropout_out: float,
         order_blocks: int,
+        positions: bool,
         compat: Compat,
     ) -> None:
         """Build.
@@ -61,12 +62,14 @@ class Spot(nn.Module):
             dropout_attention: see `SnippetAttention`.
             dropout_out: see `SnippetAttention`.
             order_blocks: see `BlockOrderHead`.
+            positions: whether the embedding knows where a snippet lies. Without, rows
+                of the mask can only be told apart by what the snippets look like.
             compat: `fixed`, or `reference` for the tensors and the order head of the
                 published program: two of its parts are held, so that its checkpoints
                 load, but nothing reads them.
 
         Raises:
-            ValueError: another `compat`, or `reference` with a projection.
+            ValueError: another `compat`, or `reference` with a projection or positions.
         """
         super().__init__()
         if compat not in ("fixed", "reference"):
@@ -76,13 +79,19 @@ class Spot(nn.Module):
                 f"the reference has no projection: channels ({channels}) must be the"
                 f" features' {inputs}"
             )
+        if compat == "reference" and positions:
+            raise ValueError("the reference's embedding has no positions")
         self.compat = compat
         self.inputs, self.snippets, self.classes = inputs, snippets, classes
         self.projection = (
             nn.Conv1d(inputs, channels, 1) if inputs != channels else nn.Identity()
         )
         self.embedding = SnippetAttention(
-            channels, heads, dropout_attention, dropout_out
+            channels,
+            heads,
+            dropout_attention,
+            dropout_out,
+            snippets if positions else 0,
         )
         self.class_branch = nn.Conv1d(channels, classes + 1, 1)
         self.mask_branch = MaskBranch(channels, mask_hidden, snippets)

@@ -66,8 +66,11 @@ def import_reference(theirs: Mapping[str, Tensor], model: Spot) -> dict[str, Ten
         if model.compat == "fixed" and name.startswith("order_head."):
             state[name] = own
             continue
-        if name.startswith("projection."):
-            raise ValueError("the published program has no projection of its features")
+        if name.startswith(("projection.", "embedding.positions.")):
+            raise ValueError(
+                "the published network has neither a projection nor positions; load it"
+                " into a network without"
+            )
         other = reference_name(name)
         read.add(other)
         if other not in plain:

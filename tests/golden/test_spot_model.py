@@ -32,6 +32,7 @@ def network(table, compat="reference"):
         dropout_attention=0.1,
         dropout_out=0.3,
         order_blocks=5,
+        positions=False,
         compat=compat,
     ).double()
     theirs = {
