@@ -239,8 +239,7 @@ def main() -> None:
     for name, (pretext, kind) in CASES.items():
         recipe = {**RECIPE, "cutmix": {"kind": kind, "covering": True}}
         config = AugmentConfig.model_validate(recipe)
-        shape = (SHAPE[0], *SHAPE[2:])
-        draws = policy.draw(pretext, *shape, config, source)
+        draws = policy.draw(pretext, SHAPE[0], SHAPE[2], 1, config, source)
         check(video, classes, draws, config)
         times = [
             (

@@ -144,7 +144,17 @@ class OptimizerConfig(Section):
     weight_decay: NonNegativeFloat
     schedule: Literal["step", "one_cycle"]
     drop_factor: Annotated[float, Field(gt=0, lt=1)]
+    clip_norm: PositiveFloat | None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None
+    frozen_norm: bool
     validate_every: PositiveInt
+
+
+class MultigridConfig(Section):
+    """Batches of changing shape."""
+
+    long_cycle: bool
+    short_cycle: bool
 
 
 class PretrainConfig(OptimizerConfig):
@@ -157,6 +167,8 @@ class PretrainConfig(OptimizerConfig):
     steps: PositiveInt
     warmup_steps: NonNegativeInt
     drop_steps: tuple[PositiveInt, ...]
+    multigrid: MultigridConfig
+    copy_rows: bool
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:
@@ -166,6 +178,12 @@ class PretrainConfig(OptimizerConfig):
                 f" pretrain.steps ({self.steps})"
             )
         _whole_groups("pretrain", self.batch_size, self.bn_group)
+        for key in ("frozen_norm", "copy_rows"):
+            if getattr(self, key) and self.init is None:
+                raise ValueError(
+                    f"pretrain.{key} needs weights to start from: set pretrain.init, or"
+                    f" {key} to false"
+                )
         return self
 
 
@@ -240,6 +258,7 @@ class CoarseFineConfig(OptimizerConfig):
 
     frames: PositiveInt
     fine_frames: PositiveInt
+    bn_group: PositiveInt
     epochs: PositiveInt
     warmup_epochs: NonNegativeFloat
     drop_epochs: tuple[PositiveFloat, ...]
@@ -253,6 +272,7 @@ class CoarseFineConfig(OptimizerConfig):
     @model_validator(mode="after")
     def _schedule_fits(self) -> Self:
         _warmup_ends_in_time("coarse_fine", self.warmup_epochs, self.epochs)
+        _whole_groups("coarse_fine", self.batch_size, self.bn_group)
         return self
 
 
@@ -466,7 +486,11 @@ class ResourcesConfig(Section):
     infer: StageResources
     report: StageResources
     workers: NonNegativeInt
+    accumulate: PositiveInt
+    activation_checkpointing: bool
     device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "bf16", "fp32"]
+    tensorboard: bool
     checkpoint_seconds: NonNegativeFloat
 
 

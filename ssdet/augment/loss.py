@@ -14,9 +14,15 @@ from ssdet.augment.soft_labels import SoftLabels
 
 
 def augmented_loss(
-    logits: Tensor, labels: SoftLabels, normalisation: Literal["visible", "mean"]
+    logits: Tensor,
+    labels: SoftLabels,
+    normalisation: Literal["visible", "mean"],
+    groups: int = 1,
 ) -> Tensor:
     """Softmax cross-entropy of every frame with every source, weighted.
+
+    The mean over groups of clips, clip i in group i mod `groups`: what the released
+    program had on each GPU.
 
     Args:
         logits: (B, K, T).
@@ -24,6 +30,7 @@ def augmented_loss(
         normalisation: divide a source's sum by the frames in which it is visible
             ("visible", as released, and what the rate was tuned for), or by all frames
             ("mean").
+        groups: divides B.
 
     Returns:
         Scalar, of the logits' type but at least float32; 0 where nothing has weight.
@@ -36,10 +43,12 @@ def augmented_loss(
         logits = logits.float()
     picked = logits.gather(1, labels.labels.transpose(0, 1))  # (B, M, T)
     entropy = logits.logsumexp(1, keepdim=True) - picked
-    sums = (labels.weights.transpose(0, 1) * entropy).sum((0, 2))  # (M,)
+    clips = (labels.weights.transpose(0, 1) * entropy).sum(2)  # (B, M)
     if normalisation == "mean":
-        return sums.sum() / labels.labels[0].numel()
-    return (sums / labels.visible.sum((1, 2)).clamp(min=1)).sum()
+        return clips.sum() / labels.labels[0].numel()
+    sums = clips.unflatten(0, (-1, groups)).sum(0)  # (groups, M)
+    frames = labels.visible.sum(2).T.unflatten(0, (-1, groups)).sum(0)
+    return (sums / frames.clamp(min=1)).sum(1).mean()
 
 
 def soft_accuracy(logits: Tensor, labels: SoftLabels) -> Tensor:

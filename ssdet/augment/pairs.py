@@ -53,17 +53,27 @@ class Overlay:
         return self.parts / self.whole
 
 
-def draw_partner(batch: int, generator: torch.Generator) -> Tensor:
-    """Draw each clip's partner (B,): a random permutation of the batch."""
-    return torch.randperm(batch, generator=generator)
+def draw_partner(batch: int, generator: torch.Generator, groups: int = 1) -> Tensor:
+    """Draw each clip's partner (B,): a random permutation of every group.
+
+    Clip i belongs to group i mod `groups`.
+    """
+    size = batch // groups
+    members = [
+        torch.randperm(size, generator=generator) * groups + group
+        for group in range(groups)
+    ]
+    return torch.stack(members, 1).flatten()  # (B,)
 
 
-def draw_pair(batch: int, frames: int, generator: torch.Generator) -> PairDraw:
+def draw_pair(
+    batch: int, frames: int, generator: torch.Generator, groups: int = 1
+) -> PairDraw:
     """Draw partners, lengths uniform in T/2 .. T, and starts uniform where they fit.
 
     For odd T half is rounded up, so that the covering rule can always cover the clip.
     """
-    partner = draw_partner(batch, generator)
+    partner = draw_partner(batch, generator, groups)
     shortest = (frames + 1) // 2
     length = torch.randint(shortest, frames + 1, (2, batch), generator=generator)
     start = uniform_integers(frames - length + 1, generator)

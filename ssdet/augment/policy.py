@@ -1,8 +1,8 @@
 """Which augmentation a batch gets, and when.
 
 `draw` makes every random choice, `apply` carries them out: the same draws give the same
-batch. Order: Freeze, MixUp, CutMix. Partners are drawn inside the batch that is given;
-with several processes that is the process's own share.
+batch. Order: Freeze, MixUp, CutMix. Partners are drawn inside groups of the batch,
+those of batch normalisation: what the released program did inside one GPU's share.
 
 Source: Kahatapitiya et al., AAAI 2023 (arXiv:2111.13675), section 3; spec of SSDet,
 sections 3.2 and 3.8.
@@ -44,6 +44,29 @@ class Draws:
             self, **{f.name: _to(getattr(self, f.name), device) for f in fields(self)}
         )
 
+    def share(self, first: int, every: int) -> Draws:
+        """The draws of clips `first`, `first + every`, ...: whole groups of the batch.
+
+        Args:
+            first: below `every`.
+            every: divides the number of groups.
+        """
+        freeze, view = self.freeze, self.view
+        mine = slice(first, None, every)
+        if freeze is not None:
+            freeze = FreezeDraw(freeze.start[mine], freeze.length[mine])
+        if view is not None:
+            view = ViewDraw(view.partner[mine] // every, view.slides[mine])
+        pairs = (self.mixup, self.window)
+        mixup, window = (
+            pair
+            and PairDraw(
+                pair.partner[mine] // every, pair.start[:, mine], pair.length[:, mine]
+            )
+            for pair in pairs
+        )
+        return Draws(freeze, mixup, window, view)
+
 
 def number_of_outputs(classes: int, config: AugmentConfig) -> int:
     """Outputs of a detector: background has its own, at index 0, or none at all."""
@@ -59,8 +82,7 @@ def draw(
     pretext: str,
     batch: int,
     frames: int,
-    height: int,
-    width: int,
+    groups: int,
     config: AugmentConfig,
     generator: torch.Generator,
 ) -> Draws:
@@ -68,10 +90,9 @@ def draw(
 
     Args:
         pretext: one of PRETEXTS.
-        batch: B, clips of this process.
+        batch: B, over all processes.
         frames: T.
-        height: H.
-        width: W.
+        groups: in which partners are drawn; divides `batch`.
         config: lengths, kinds, coins.
         generator: on the CPU.
 
@@ -85,14 +106,14 @@ def draw(
         length = freeze.length * chosen["freeze"][:, None]
         freeze = FreezeDraw(freeze.start, length)
     if chosen["mixup"].any():
-        mixup = draw_pair(batch, frames, generator)
+        mixup = draw_pair(batch, frames, generator, groups)
         mixup = _only(mixup, chosen["mixup"], frames)
     if chosen["cutmix"].any():
         if _cutmix_kind(config, generator) == "view":
-            partner = draw_partner(batch, generator)
+            partner = draw_partner(batch, generator, groups)
             view = ViewDraw(_self_unless(chosen["cutmix"], partner), chosen["cutmix"])
         else:
-            window = draw_pair(batch, frames, generator)
+            window = draw_pair(batch, frames, generator, groups)
             window = _only(window, chosen["cutmix"], frames)
     return Draws(freeze, mixup, window, view)
 

@@ -37,10 +37,26 @@ def clip_frames(frames: int, begin: int, samples: int, stride: int) -> list[int]
 
 
 def train_window(
-    frames: int, samples: int, stride: int, source: torch.Generator
+    frames: int,
+    samples: int,
+    stride: int,
+    source: torch.Generator,
+    shorter: int = 1,
 ) -> list[int]:
-    """Draw the frames of a training clip; every beginning is equally likely."""
-    begin = uniform_int(0, last_begin(frames, samples * stride) + 1, source)
+    """Draw the frames of a training clip; every beginning is equally likely.
+
+    Args:
+        frames: of the video.
+        samples: frames of the clip.
+        stride: frames from one to the next.
+        source: of the draws.
+        shorter: times that the clip is shorter than the window it is drawn from
+            (multigrid): a factor of `stride` from 1 to this is drawn too.
+    """
+    window = shorter * samples * stride
+    begin = uniform_int(0, last_begin(frames, window) + 1, source)
+    if shorter > 1:
+        stride *= uniform_int(1, shorter + 1, source)
     return clip_frames(frames, begin, samples, stride)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,7 +19,26 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from ssdet.randomness import generator, seed_of
 
 Item = dict[str, Tensor]
-Key = tuple[int, int, int]  # step, slot in the batch, number of the video
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The batch of one step.
+
+    Attributes:
+        batch: clips, over all processes.
+        frames: of a clip.
+        crop: side of a frame, pixels.
+        groups: of batch normalisation; clip i belongs to group i mod `groups`.
+    """
+
+    batch: int
+    frames: int
+    crop: int
+    groups: int
+
+
+Key = tuple[int, int, int, Shape]  # step, slot in the batch, number of the video
 
 
 class StepSampler(Sampler[list[Key]]):
@@ -31,7 +52,7 @@ class StepSampler(Sampler[list[Key]]):
     def __init__(
         self,
         videos: int,
-        batch: int,
+        shape: Callable[[int], Shape],
         first: int,
         last: int,
         keys: tuple[int | str, ...],
@@ -43,51 +64,54 @@ class StepSampler(Sampler[list[Key]]):
 
         Args:
             videos: how many there are, at least 1.
-            batch: clips of one step, over all processes; a multiple of `world`.
+            shape: step -> its batch.
             first: step to begin with.
             last: step before which to end.
             keys: name of the order, such as (seed, stage).
-            per_epoch: clips drawn of each video in an epoch.
+            per_epoch: clips drawn of each video in an epoch, which are whole batches of
+                the last step's size.
             rank: of this process.
-            world: number of processes.
+            world: number of processes; divides every batch.
 
         Raises:
-            ValueError: there is no video, or `batch` does not divide.
+            ValueError: there is no video.
         """
         if videos < 1:
             raise ValueError("there is no video to train on")
-        if batch % world:
-            raise ValueError(
-                f"batch_size ({batch}) must be a multiple of the number of processes"
-                f" ({world})"
-            )
-        self.videos, self.batch = videos, batch
+        self.videos, self.shape = videos, shape
         self.first, self.last = first, last
-        self.keys, self.per_epoch = keys, per_epoch
+        self.keys = keys
         self.rank, self.world = rank, world
-        self.steps_per_epoch = steps_per_epoch(videos, batch, per_epoch)
+        base = shape(last - 1).batch
+        self.clips_per_epoch = base * steps_per_epoch(videos, base, per_epoch)
 
     def __len__(self) -> int:
         return self.last - self.first
 
     def __iter__(self) -> Iterator[list[Key]]:
-        epoch, order = -1, torch.empty(0)
+        taken = sum(self.shape(step).batch for step in range(self.first))
+        order = self._order_from(taken)
         for step in range(self.first, self.last):
-            if step // self.steps_per_epoch != epoch:
-                epoch = step // self.steps_per_epoch
-                order = self._order(epoch)
-            begin = step % self.steps_per_epoch * self.batch
-            slots = range(self.rank, self.batch, self.world)
-            yield [(step, slot, int(order[begin + slot])) for slot in slots]
+            shape = self.shape(step)
+            numbers = [next(order) for _ in range(shape.batch)]
+            slots = range(self.rank, shape.batch, self.world)
+            yield [(step, slot, numbers[slot], shape) for slot in slots]
 
-    def _order(self, epoch: int) -> Tensor:
+    def _order_from(self, taken: int) -> Iterator[int]:
+        """Numbers of videos without end, after so many that were taken."""
+        epoch, begin = divmod(taken, self.clips_per_epoch)
+        while True:
+            yield from self._order(epoch)[begin:]
+            epoch, begin = epoch + 1, 0
+
+    def _order(self, epoch: int) -> list[int]:
         source = generator(*self.keys, "order", epoch)
-        needed = self.steps_per_epoch * self.batch
-        rounds = -(-needed // self.videos)
+        rounds = -(-self.clips_per_epoch // self.videos)
         shuffles = [
-            torch.randperm(self.videos, generator=source) for _ in range(rounds)
+            torch.randperm(self.videos, generator=source).tolist()
+            for _ in range(rounds)
         ]
-        return torch.cat(shuffles)[:needed]
+        return list(chain(*shuffles))[: self.clips_per_epoch]
 
 
 def steps_per_epoch(videos: int, batch: int, per_epoch: int = 1) -> int:
@@ -96,19 +120,19 @@ def steps_per_epoch(videos: int, batch: int, per_epoch: int = 1) -> int:
 
 
 class Clips(Dataset[Item]):
-    """Clips made by a function of (video's number, generator)."""
+    """Clips made by a function of (video's number, shape of the batch, generator)."""
 
     def __init__(
         self,
-        make: Callable[[int, torch.Generator], Item],
+        make: Callable[[int, Shape, torch.Generator], Item],
         keys: tuple[int | str, ...],
     ) -> None:
         """Remember how to make a clip, and the name of its draws."""
         self.make, self.keys = make, keys
 
     def __getitem__(self, key: Key) -> Item:
-        step, slot, video = key
-        return self.make(video, generator(*self.keys, "clip", step, slot))
+        step, slot, video, shape = key
+        return self.make(video, shape, generator(*self.keys, "clip", step, slot))
 
 
 def load_batches(
@@ -127,6 +151,20 @@ def load_batches(
     )
 
 
+def load_in_order(
+    make: Callable[[int], Item], number: int, batch: int, workers: int
+) -> DataLoader[Item]:
+    """Batches of things 0 .. number - 1, all of one size but the last."""
+    return DataLoader(
+        _Numbered(make, number),
+        batch_size=batch,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_begin_worker if workers else None,
+        generator=torch.Generator(),
+    )
+
+
 def collate(items: Sequence[Item]) -> Item:
     """Stack clips, padded with zeros at the end of each axis to the longest."""
     return {name: _stack([item[name] for item in items]) for name in items[0]}
@@ -135,6 +173,19 @@ def collate(items: Sequence[Item]) -> Item:
 def to_device(batch: Mapping[str, Tensor], device: torch.device) -> Item:
     """Move a batch; asynchronously if its memory is pinned."""
     return {name: x.to(device, non_blocking=True) for name, x in batch.items()}
+
+
+class _Numbered(Dataset[Item]):
+    """Things made by a function of their number."""
+
+    def __init__(self, make: Callable[[int], Item], number: int) -> None:
+        self.make, self.number = make, number
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, number: int) -> Item:
+        return self.make(number)
 
 
 def _stack(tensors: Sequence[Tensor]) -> Tensor:

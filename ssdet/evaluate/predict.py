@@ -89,9 +89,9 @@ def main(argv: list[str] | None = None) -> None:
         )
         parents |= {f"features/{path.name}": path for path in features.paths}
         compat = checkpoint["config"]["coarse_fine"]["compat"]
-        predict = partial(predict_coarse_fine, model, view, features, compat)
+        predict = partial(predict_coarse_fine, view, features, compat, model)
     else:
-        predict = partial(predict_fine, model, view, alignment=cfg.alignment)
+        predict = partial(predict_fine, view, model, alignment=cfg.alignment)
     records = videos.of("testing")
 
     def predicted() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -5,6 +5,9 @@ Source: Kahatapitiya et al., AAAI 2023 (arXiv:2111.13675), released code ("sub-B
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,6 +16,7 @@ from torch.nn import functional as F
 
 EPS = 1e-5
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics
+_recomputing = ContextVar("recomputing", default=False)
 
 
 class SubBatchNorm3d(nn.Module):
@@ -22,6 +26,10 @@ class SubBatchNorm3d(nn.Module):
     statistics. Weight and bias are shared. In evaluation the running statistics of all
     groups together are used: `eval()` gathers them, so they are never stale there. With
     one split this is `nn.BatchNorm3d` (without its batch counter).
+
+    A step that takes its batch in several parts normalises each part by its own groups
+    (`set_part`). Frozen (`freeze_norms`), it normalises by the running statistics in
+    training too.
 
     State: weight, bias, running_mean, running_var (C,); with several splits also
     split_mean and split_var (splits * C, split-major). A state without the latter
@@ -51,6 +59,8 @@ class SubBatchNorm3d(nn.Module):
         self.register_buffer("split_mean", None)
         self.register_buffer("split_var", None)
         self.splits = 1
+        self.part, self.parts = 0, 1
+        self.frozen = False
         self.set_splits(splits)
 
     def set_splits(self, splits: int) -> None:
@@ -91,51 +101,29 @@ class SubBatchNorm3d(nn.Module):
         Raises:
             ValueError: training, and B is not a multiple of `splits`.
         """
-        if self.split_mean is None or self.split_var is None or not self.training:
+        training = self.training and not self.frozen
+        if self.split_mean is None or self.split_var is None or not training:
             return F.batch_norm(
                 x,
                 self.running_mean,
                 self.running_var,
                 self.weight,
                 self.bias,
-                self.training,
-                MOMENTUM,
+                training,
+                _momentum(),
                 EPS,
             )
-        if x.shape[0] % self.splits:
+        splits = self.splits // self.parts
+        if x.shape[0] % splits:
             raise ValueError(
-                f"a batch of {x.shape[0]} clips cannot be dealt into {self.splits}"
+                f"a batch of {x.shape[0]} clips cannot be dealt into {splits}"
                 " groups for batch normalisation; make the batch on each GPU a"
                 " multiple of bn_group"
             )
-        if x.is_contiguous():
-            return self._as_channels(x, self.split_mean, self.split_var)
-        return self._one_by_one(x, self.split_mean, self.split_var)
-
-    def _as_channels(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        """Groups as further channels: in this memory layout nothing is copied."""
-        grouped = x.view(-1, self.splits * self.channels, *x.shape[2:])
-        weight, bias = self.weight.repeat(self.splits), self.bias.repeat(self.splits)
-        out = F.batch_norm(grouped, mean, variance, weight, bias, True, MOMENTUM, EPS)
-        return out.view_as(x)
-
-    def _one_by_one(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        """Each group on its own, then dealt back in channels_last_3d order."""
-        rows = [
-            F.batch_norm(
-                x[split :: self.splits],
-                mean.view(self.splits, -1)[split],
-                variance.view(self.splits, -1)[split],
-                self.weight,
-                self.bias,
-                True,
-                MOMENTUM,
-                EPS,
-            ).permute(0, 2, 3, 4, 1)
-            for split in range(self.splits)
-        ]
-        together = torch.stack(rows, 1).flatten(0, 1)  # (B, T, H, W, C)
-        return together.permute(0, 4, 1, 2, 3)
+        means = self.split_mean.view(self.splits, -1)[self.part :: self.parts]
+        variances = self.split_var.view(self.splits, -1)[self.part :: self.parts]
+        normalise = _as_channels if x.is_contiguous() else _one_by_one
+        return normalise(x, means, variances, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """What printing the module shows."""
@@ -158,6 +146,36 @@ def set_splits(model: nn.Module, splits: int) -> None:
         module.set_splits(splits)
 
 
+def set_part(model: nn.Module, part: int, parts: int) -> None:
+    """Say that the next batches hold the clips i with i mod `parts` = `part` only.
+
+    Args:
+        model: with a multiple of `parts` splits.
+        part: from 0.
+        parts: of the whole batch.
+    """
+    for module in norms(model):
+        module.part, module.parts = part, parts
+
+
+def freeze_norms(model: nn.Module) -> None:
+    """Keep statistics, weights and biases of every normalisation as they are."""
+    for module in norms(model):
+        module.frozen = True
+        module.weight.requires_grad_(False)
+        module.bias.requires_grad_(False)
+
+
+@contextmanager
+def recomputing() -> Iterator[None]:
+    """A block that repeats a forward pass: running statistics stay as they are."""
+    token = _recomputing.set(True)
+    try:
+        yield
+    finally:
+        _recomputing.reset(token)
+
+
 def aggregate_all(model: nn.Module) -> None:
     """Gather the statistics of every normalisation in `model`."""
     for module in norms(model):
@@ -172,6 +190,11 @@ def split_free_state(model: nn.Module) -> dict[str, Tensor]:
         groups. It loads (strictly) into a model with any number of splits.
     """
     aggregate_all(model)
+    return evaluation_state(model)
+
+
+def evaluation_state(model: nn.Module) -> dict[str, Tensor]:
+    """As `split_free_state`, of a model whose statistics are gathered already."""
     return {
         name: tensor
         for name, tensor in model.state_dict().items()
@@ -182,3 +205,52 @@ def split_free_state(model: nn.Module) -> dict[str, Tensor]:
 def norms(model: nn.Module) -> list[SubBatchNorm3d]:
     """Every normalisation in `model`, in a fixed order."""
     return [m for m in model.modules() if isinstance(m, SubBatchNorm3d)]
+
+
+def _momentum() -> float:
+    return 0.0 if _recomputing.get() else MOMENTUM
+
+
+def _as_channels(
+    x: Tensor, means: Tensor, variances: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """Groups as further channels: in this memory layout nothing is copied."""
+    splits, channels = means.shape
+    grouped = x.view(-1, splits * channels, *x.shape[2:])
+    mean, variance = means.reshape(-1), variances.reshape(-1)
+    out = F.batch_norm(
+        grouped,
+        mean,
+        variance,
+        weight.repeat(splits),
+        bias.repeat(splits),
+        True,
+        _momentum(),
+        EPS,
+    )
+    if not means.is_contiguous():  # then the statistics above are copies
+        means.copy_(mean.view_as(means))
+        variances.copy_(variance.view_as(variances))
+    return out.view_as(x)
+
+
+def _one_by_one(
+    x: Tensor, means: Tensor, variances: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """Each group on its own, then dealt back in channels_last_3d order."""
+    splits = len(means)
+    rows = [
+        F.batch_norm(
+            x[split::splits],
+            means[split],
+            variances[split],
+            weight,
+            bias,
+            True,
+            _momentum(),
+            EPS,
+        ).permute(0, 2, 3, 4, 1)
+        for split in range(splits)
+    ]
+    together = torch.stack(rows, 1).flatten(0, 1)  # (B, T, H, W, C)
+    return together.permute(0, 4, 1, 2, 3)

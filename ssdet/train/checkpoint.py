@@ -50,7 +50,7 @@ class Rolling:
         out: Path,
         job: Mapping[str, Any],
         parts: Mapping[str, Stateful],
-        rank: int = 0,
+        leads: bool = True,
     ) -> None:
         """Prepare; nothing is read or written yet.
 
@@ -59,14 +59,13 @@ class Rolling:
             job: what the run computes (config sections, revision, seed, parents'
                 hashes): a state of another job is refused.
             parts: what to save, by name.
-            rank: of this process; only 0 writes.
+            leads: whether this process writes.
         """
-        self.folder = Path(f"{out}.resume")
+        self.folder = resume_folder(out)
         self.parts = parts
-        self.rank = rank
+        self.leads = leads
         self.job = json.dumps(job, sort_keys=True)
         self.fingerprint = sha256_text(self.job)
-        self.history: list[dict[str, float]] = []
 
     def restore(self) -> int:
         """Load the newest whole state.
@@ -81,7 +80,7 @@ class Rolling:
             state = self._read(path)
             if state is None:
                 log.warning("%s is damaged, trying an older state", path)
-                if self.rank == 0:
+                if self.leads:
                     path.unlink()
                 continue
             if state["fingerprint"] != self.fingerprint:
@@ -93,24 +92,20 @@ class Rolling:
                 )
             for name, part in self.parts.items():
                 part.load_state_dict(state["parts"][name])
-            self.history = state["history"]
             log.info("continuing at step %d from %s", state["step"], path)
             return int(state["step"])
         return 0
 
     def save(self, step: int) -> None:
-        """Write the state after `step` steps, whole or not at all."""
-        if self.rank != 0:
+        """Write the state after `step` steps, whole or not at all.
+
+        All processes must call: parts may gather what lies in several.
+        """
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        if not self.leads:
             return
-        data = _to_bytes(
-            {
-                "fingerprint": self.fingerprint,
-                "job": self.job,
-                "step": step,
-                "history": self.history,
-                "parts": {n: part.state_dict() for n, part in self.parts.items()},
-            }
-        )
+        state = {"fingerprint": self.fingerprint, "job": self.job, "step": step}
+        data = _to_bytes({**state, "parts": parts})
         temporary = self.folder / f".{os.getpid()}.tmp"
         with atomic(temporary) as file:
             file.write_bytes(data)
@@ -118,18 +113,6 @@ class Rolling:
         os.replace(temporary, path)
         for old in self._states()[:-KEPT]:
             old.unlink()
-
-    def finish(
-        self, out: Path, checkpoint: Mapping[str, Any], record: Mapping[str, Any]
-    ) -> None:
-        """Write the record and the checkpoint, then remove the rolling state."""
-        if self.rank != 0:
-            return
-        with atomic(record_path(out)) as file:
-            text = json.dumps({**record, "history": self.history}, indent=1)
-            file.write_text(text + "\n", encoding="utf-8")
-        save_checkpoint(out, checkpoint)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _states(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.pt"))
@@ -141,9 +124,19 @@ class Rolling:
         return state
 
 
+def resume_folder(out: Path) -> Path:
+    """Where the rolling state of a checkpoint lies; no output that Snakemake knows."""
+    return Path(f"{out}.resume")
+
+
 def record_path(out: Path) -> Path:
     """Where the record of a checkpoint lies: same name, `.json`."""
     return Path(out).with_suffix(".json")
+
+
+def metrics_path(out: Path) -> Path:
+    """Where the numbers of a training lie: same name, `.jsonl`."""
+    return Path(out).with_suffix(".jsonl")
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -151,6 +144,16 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     data = _to_bytes({"format": FORMAT, "version": VERSION, **content})
     with atomic(path) as file:
         file.write_bytes(data)
+
+
+def finish_checkpoint(
+    out: Path, checkpoint: Mapping[str, Any], record: Mapping[str, Any]
+) -> None:
+    """Write the record and the checkpoint, then remove the rolling state."""
+    with atomic(record_path(out)) as file:
+        file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    save_checkpoint(out, checkpoint)
+    shutil.rmtree(resume_folder(out), ignore_errors=True)
 
 
 def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:

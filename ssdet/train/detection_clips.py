@@ -11,7 +11,7 @@ from torch import Tensor
 from ssdet.augment.spatial import apply_crop, draw_crop, normalise
 from ssdet.config import DatasetRecipe, SpatialConfig
 from ssdet.data.annotations import VideoRecord
-from ssdet.data.clips import Item
+from ssdet.data.clips import Item, Shape
 from ssdet.data.frame_labels import frame_labels
 from ssdet.data.sampling import Timeline, draw_start, window_samples
 from ssdet.train.setup import Videos
@@ -23,7 +23,6 @@ class DetectionClips:
 
     videos: Videos
     records: Sequence[VideoRecord]
-    samples: int
     stride: int
     spatial: SpatialConfig
 
@@ -31,11 +30,13 @@ class DetectionClips:
         """The clock of a video."""
         return self.videos.timeline(self.records[number], self.stride)
 
-    def item(self, number: int, source: torch.Generator) -> Item:
+    def item(self, number: int, shape: Shape, source: torch.Generator) -> Item:
         """Draw a clip, as `clip`, without its start."""
-        return self.clip(number, source)[0]
+        return self.clip(number, shape, source)[0]
 
-    def clip(self, number: int, source: torch.Generator) -> tuple[Item, int]:
+    def clip(
+        self, number: int, shape: Shape, source: torch.Generator
+    ) -> tuple[Item, int]:
         """Draw a clip.
 
         Returns:
@@ -43,9 +44,9 @@ class DetectionClips:
             mask (R,), ones, of the R source frames it spans. And its first frame.
         """
         record, timeline = self.records[number], self.timeline(number)
-        window = self.samples * self.stride
+        window = shape.frames * self.stride
         start = draw_start(timeline.frames, window, source)
-        frames = window_samples(timeline.frames, start, self.samples, self.stride)
+        frames = window_samples(timeline.frames, start, shape.frames, self.stride)
         labels = frame_labels(
             record.segments,
             self.videos.dataset.class_index,
@@ -54,7 +55,7 @@ class DetectionClips:
         )[:, start : start + window]
         return {
             "video": crop_clip(
-                self.videos, record.video_id, frames, self.spatial, source
+                self.videos, record.video_id, frames, self.spatial, shape.crop, source
             ),
             "valid": torch.ones(len(frames)),
             "labels": torch.from_numpy(labels.copy()),
@@ -67,9 +68,14 @@ def crop_clip(
     video_id: str,
     frames: Sequence[int],
     spatial: SpatialConfig,
+    size: int,
     source: torch.Generator,
 ) -> Tensor:
-    """Read frames and cut a random crop, the same for all: (3, T, crop, crop) uint8."""
+    """Read frames and cut a random crop, the same for all: (3, T, size, size) uint8.
+
+    The crop is the one of `spatial`, also where `size` is smaller: the same part of
+    the frame, with less detail.
+    """
     info = videos.store.info(video_id)
     crop = draw_crop(
         info.height,
@@ -79,7 +85,7 @@ def crop_clip(
         spatial.flip,
         source,
     )
-    return apply_crop(videos.store.read(video_id, frames), crop, spatial.crop)
+    return apply_crop(videos.store.read(video_id, frames), crop, size)
 
 
 def network_input(batch: Item, dataset: DatasetRecipe) -> Tensor:

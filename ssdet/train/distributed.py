@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
-from ssdet.models.sub_batch_norm import aggregate_all, norms
+from ssdet.models.sub_batch_norm import aggregate_all, norms, set_splits
 from ssdet.stage import choose_device
 
-PATIENCE = timedelta(hours=6)  # the others wait while the first process validates
+PATIENCE = timedelta(hours=6)  # the others wait while one process does more than they
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,28 @@ class World:
             broadcast_buffers=False,  # each process keeps its own groups' statistics
         )
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process; all must ask together."""
+    def share(self, things: Sequence[Thing]) -> Sequence[Thing]:
+        """This process's part of a list: every `size`-th, from its rank on."""
+        return things[self.rank :: self.size]
+
+    def sum(self, *values: float) -> list[float]:
+        """Sums over the processes; all must ask together."""
         if self.size == 1:
-            return flag
-        value = torch.tensor(float(flag), device=self.device)
-        distributed.all_reduce(value, distributed.ReduceOp.MAX)
-        return bool(value.item())
+            return list(values)
+        sums = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(sums)
+        return list(sums.tolist())
+
+    def gather(self, things: list[Thing]) -> list[Thing]:
+        """The leader gets the lists of all processes, one after the other.
+
+        The others get nothing.
+        """
+        if self.size == 1:
+            return things
+        lists: list[Any] | None = [None] * self.size if self.leads else None
+        distributed.gather_object(things, lists)
+        return [thing for found in lists or () for thing in found]
 
     def wait(self) -> None:
         """Wait until every process is here."""
@@ -69,6 +86,16 @@ class World:
             norm.running_var += (own - norm.running_mean).square()
             self._average(norm.running_var)
 
+    def deal_groups(self, model: nn.Module, groups: int) -> None:
+        """Give this process its groups of batch normalisation, of `groups` in all.
+
+        Where their number changes, each starts from the statistics of all before.
+        """
+        own = groups // self.size
+        if any(norm.splits != own for norm in norms(model)):
+            self.gather_statistics(model)
+            set_splits(model, own)
+
     @contextmanager
     def evaluating(self, model: nn.Module) -> Iterator[None]:
         """Evaluation mode with the statistics of all; training goes on with its own."""
@@ -82,9 +109,64 @@ class World:
                 norm.running_var.copy_(variance)
         model.train()
 
-    def _average(self, tensor: torch.Tensor) -> None:
+    def collect(self, own: Tensor) -> Tensor:
+        """Rows (N, ...) of all processes, dealt in turn: (N * size, ...)."""
+        rows = [torch.empty_like(own) for _ in range(self.size)]
+        distributed.all_gather(rows, own.contiguous())
+        return torch.stack(rows, 1).flatten(0, 1)
+
+    def _average(self, tensor: Tensor) -> None:
         distributed.all_reduce(tensor)
         tensor /= self.size
+
+
+class Whole:
+    """A model whose state is that of a single process with the whole batch.
+
+    Only the groups' statistics of batch normalisation differ between processes. Any
+    number of processes can go on from such a state.
+    """
+
+    def __init__(self, model: nn.Module, world: World) -> None:
+        """Wrap the model of this process."""
+        self.model, self.world = model, world
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state; all processes must ask together."""
+        state = self.model.state_dict()
+        if self.world.size == 1:
+            return state
+        for name, norm in _named_norms(self.model):
+            for what in ("mean", "var"):
+                own = state.get(f"{name}split_{what}", state[f"{name}running_{what}"])
+                rows = self.world.collect(own.view(-1, norm.channels))
+                state[f"{name}split_{what}"] = rows.flatten()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take this process's part of a state."""
+        state = dict(state)
+        for name, norm in _named_norms(self.model):
+            for what in ("mean", "var"):
+                if (everyone := state.pop(f"{name}split_{what}", None)) is None:
+                    norm.set_splits(1)
+                    continue
+                rows = everyone.view(-1, norm.channels)
+                own = rows[self.world.rank :: self.world.size]
+                norm.set_splits(len(own))
+                kept = "running" if len(own) == 1 else "split"
+                state[f"{name}{kept}_{what}"] = own.flatten()
+        self.model.load_state_dict(state)
+
+
+def _named_norms(model: nn.Module) -> list[tuple[str, Any]]:
+    """Every normalisation, with what its entries in the state begin with."""
+    chosen = set(norms(model))
+    return [
+        (f"{name}." if name else "", module)
+        for name, module in model.named_modules()
+        if module in chosen
+    ]
 
 
 @contextmanager

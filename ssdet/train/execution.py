@@ -5,10 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+PRECISIONS = ("auto", "bf16", "fp32")
 
-def autocast(device: torch.device) -> torch.autocast:
-    """bf16 on GPUs; full precision on CPUs."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
+    """Run matrix products and convolutions in bf16, or not.
+
+    Args:
+        device: where they run.
+        precision: one of PRECISIONS; `auto` is bf16 on GPUs, fp32 on CPUs.
+    """
+    half = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
 
 def place(model: nn.Module, device: torch.device) -> None:

@@ -1,157 +1,261 @@
 """The training loop of every stage.
 
-There is no trainer object: a stage hands over its model, its batches and the function
-that turns a batch into a loss; the loop does what is the same everywhere.
+There is no trainer object: a stage hands over its model, its plan, its clips and the
+function that turns clips into a loss; the loop does what is the same everywhere.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ssdet.config import OptimizerConfig
 from ssdet.data.clips import Clips, Item, StepSampler, load_batches, to_device
+from ssdet.models.bottleneck import recompute_blocks
+from ssdet.models.sub_batch_norm import (
+    evaluation_state,
+    freeze_norms,
+    norms,
+    set_part,
+)
 from ssdet.progress import Progress
 from ssdet.randomness import seed_of
 from ssdet.stage import Interrupted, StageError
-from ssdet.train.checkpoint import Rolling
-from ssdet.train.distributed import World
-from ssdet.train.optimizer import set_rate
+from ssdet.train.averages import Best, copy_statistics, running_average
+from ssdet.train.checkpoint import Rolling, Stateful, metrics_path, resume_folder
+from ssdet.train.distributed import Whole
+from ssdet.train.execution import autocast, place
+from ssdet.train.interrupt import EXIT_STATUS, catch_signals
+from ssdet.train.metrics_log import MetricsLog
+from ssdet.train.optimizer import build_optimizer, clip_gradients, set_rate
+from ssdet.train.plan import Plan
+from ssdet.train.run import Run
 
 log = logging.getLogger(__name__)
 
-HISTORY_POINTS = 200  # rows of the loss curve kept in the record
+# (network, clips on the device, step, (first, every)): the clips are those of the slots
+# first, first + every, ... of the step's batch
+Loss = Callable[[nn.Module, Item, int, tuple[int, int]], Tensor]
+Validate = Callable[[nn.Module], Mapping[str, float]]
+
+
+@dataclass
+class Validated:
+    """The step of the last validation, for the rolling state."""
+
+    step: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the rolling state."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From the rolling state."""
+        self.step = state["step"]
 
 
 def train(
-    *,
-    name: str,
-    seed: int,
+    run: Run,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rate: Callable[[int], float],
+    config: OptimizerConfig,
+    plan: Plan,
     clips: Clips,
-    videos: int,
-    batch_size: int,
-    clips_per_video: int,
-    loss_of: Callable[[Item, int], Tensor],
-    steps: int,
-    rolling: Rolling,
-    world: World,
-    workers: int,
-    checkpoint_seconds: float,
-    validate: Callable[[], Mapping[str, float]],
-    validate_every: int,
-    validated: Callable[[int, Mapping[str, float]], None] = lambda step, values: None,
-) -> None:
-    """Train from where the rolling state ends to step `steps`, saving it as it goes.
-
-    At the end, batch normalisation has the statistics of all processes.
+    loss_of: Loss,
+    validate: Validate,
+    *,
+    keep_best: bool = False,
+    factor: Callable[[str], float] = lambda name: 1.0,
+) -> dict[str, Tensor]:
+    """Train from where the rolling state ends to the plan's end, saving as it goes.
 
     Args:
-        name: the stage, for messages.
-        seed: every step's own draws (dropout) are seeded from it.
-        model: put in training mode.
-        optimizer: its rate is set before every step.
-        rate: step -> learning rate.
+        run: which run it is.
+        model: with the weights to start from; it is moved to the run's device.
+        config: optimiser, clipping, averaging.
+        plan: steps, rates, batches.
         clips: makes the clips; their order has the same name.
-        videos: how many there are to make clips of.
-        batch_size: clips of one step, over all processes.
-        clips_per_video: clips of each video in an epoch.
-        loss_of: (batch on the device, step) -> scalar loss with its graph.
-        steps: steps in all.
-        rolling: where the state comes from and goes to.
-        world: this process among the job's.
-        workers: processes that load clips; 0: this one.
-        checkpoint_seconds: save the state this often; 0 saves after every step.
-        validate: called with the model in evaluation mode; returns named numbers.
-        validate_every: steps between validations; the last step is always validated.
-        validated: told of every validation.
+        loss_of: gives a scalar loss with its graph: the mean over the clips it is
+            given, which are whole groups of batch normalisation.
+        validate: called with a network in evaluation mode, in every process; returns
+            named numbers to the leader.
+        keep_best: return the weights with the highest `val_map`, not the last.
+        factor: parameter name -> multiple of the learning rate.
+
+    Returns:
+        The weights for evaluation, batch normalisation with the statistics of all
+        processes.
 
     Raises:
-        StageError: the loss is not finite; the message names the step.
+        StageError: a batch cannot be shared, or the loss is not finite; the message
+            names the step.
         Interrupted: SIGTERM arrived; the state is saved.
     """
+    world, args = run.world, run.args
+    check_shares(run, model, plan)
+    if config.frozen_norm:
+        freeze_norms(model)
+    if args.activation_checkpointing:
+        recompute_blocks(model)
+    place(model, world.device)
+    optimizer = build_optimizer(model, config, factor)
+    average = None if config.ema is None else running_average(model, config.ema)
+    evaluated = model if average is None else average.module
+    best, validated = Best(evaluation_state(evaluated)), Validated()
+    metrics = _metrics_log(run)
+    parts: dict[str, Stateful] = {
+        "model": Whole(model, world),
+        "optimizer": optimizer,
+        "metrics": metrics,
+        "validated": validated,
+    }
+    if average is not None:
+        parts["average"] = average
+    if keep_best:
+        parts["best"] = best
+    rolling = Rolling(args.out, run.job, parts, world.leads)
     first = rolling.restore()
+    network = world.wrap(model)
     sampler = StepSampler(
-        videos,
-        batch_size,
+        plan.videos,
+        plan.shape,
         first,
-        steps,
+        plan.steps,
         clips.keys,
-        clips_per_video,
+        plan.clips_per_video,
         world.rank,
         world.size,
     )
-    batches = load_batches(clips, sampler, workers, world.device)
-    history_every = max(1, steps // HISTORY_POINTS)
+    batches = load_batches(clips, sampler, args.workers, world.device)
     saved = time.monotonic()
+
+    def save(done: int) -> None:
+        nonlocal saved
+        rolling.save(done)
+        world.wait()
+        saved = time.monotonic()
+
+    def validate_after(done: int) -> None:
+        if not plan.validates_after(done) or validated.step == done:
+            return
+        with interrupt.allowed(), world.evaluating(model):
+            if average is not None:
+                copy_statistics(model, average.module.eval())
+            values = validate(evaluated)
+            best.offer(done, values, evaluation_state(evaluated))
+        validated.step = done
+        if world.leads and values:
+            metrics.write(done, **values)
+            shown = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
+            log.info("%s step %d/%d: %s", run.stage, done, plan.steps, shown)
+
     model.train()
-    with _terminate_politely() as stopping, Progress(steps, name, "step", first) as bar:
+    with (
+        catch_signals() as interrupt,
+        Progress(plan.steps, run.stage, "step", first) as bar,
+    ):
+        validate_after(first)  # which the run before may have been cut off in
         for step, (batch, waited) in enumerate(_timed(batches), first):
-            loss = _step(
-                model, optimizer, rate(step), batch, loss_of, step, seed, name, world
-            )
+            world.deal_groups(model, plan.shape(step).groups)
+            set_rate(optimizer, plan.rate(step))
+            loss = _gradients(run, network, model, batch, loss_of, step)
+            late = time.monotonic() - saved >= args.checkpoint_seconds
+            total, stops, dues = world.sum(loss, interrupt.came, late)
+            loss = total / world.size
+            if not math.isfinite(loss):
+                raise StageError(_not_finite(run.stage, loss, step))
+            norm = clip_gradients(model, config.clip_norm)
+            optimizer.step()
+            if average is not None:
+                average.update_parameters(model)
             done = step + 1
             bar.advance(1, loss=loss, waited_s=waited)
-            row: dict[str, float] = {}
-            if done % history_every == 0 or done == steps:
-                row = {"loss": loss, "rate": rate(step)}
-            if done % validate_every == 0 or done == steps:
-                with world.evaluating(model):
-                    values = validate()
-                    validated(done, values)
-                row.update(values)
-                shown = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
-                if shown and world.leads:
-                    log.info("%s step %d/%d: %s", name, done, steps, shown)
-            if row:
-                rolling.history.append({"step": done, **row})
-            stop = world.any(bool(stopping))
-            due = world.any(time.monotonic() - saved >= checkpoint_seconds)
-            if done < steps and (stop or due):
-                rolling.save(done)
-                world.wait()
-                saved = time.monotonic()
-            if stop and done < steps:
-                log.warning("%s: stopped by a signal, state saved at %d", name, done)
-                raise Interrupted(143)
+            if world.leads:
+                values = {"loss": loss, "rate": plan.rate(step), "waited_s": waited}
+                metrics.write(done, **values, **norm)
+            if stops or dues or plan.validates_after(done):
+                save(done)
+            if stops:
+                log.warning(
+                    "%s: stopped by a signal, state saved at %d", run.stage, done
+                )
+                raise Interrupted(EXIT_STATUS)
+            validate_after(done)
     world.gather_statistics(model)
+    if average is not None:
+        copy_statistics(model, average.module)
+    if world.leads:
+        metrics.finish(metrics_path(args.out))
+    return best.weights if keep_best else evaluation_state(evaluated)
 
 
-def _step(
+def check_shares(run: Run, model: nn.Module, plan: Plan) -> None:
+    """See that every part of every batch is whole groups of batch normalisation.
+
+    Raises:
+        StageError: it is not.
+    """
+    parts = run.world.size * run.args.accumulate
+    grouped = bool(norms(model))
+    for shape in sorted(
+        {plan.shape(step) for step in range(plan.steps)}, key=lambda s: s.batch
+    ):
+        if (shape.groups if grouped else shape.batch) % parts:
+            raise StageError(
+                f"a batch of {shape.batch} clips in {shape.groups} groups for batch"
+                f" normalisation cannot be dealt to {run.world.size} processes in"
+                f" {run.args.accumulate} parts each: {parts} must divide the number of"
+                f" groups. Change resources.train.gpu, resources.accumulate,"
+                f" {run.stage}.batch_size or {run.stage}.bn_group"
+            )
+
+
+def _gradients(
+    run: Run,
+    network: nn.Module,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rate: float,
     batch: Item,
-    loss_of: Callable[[Item, int], Tensor],
+    loss_of: Loss,
     step: int,
-    seed: int,
-    name: str,
-    world: World,
 ) -> float:
-    """One step of the optimiser; returns the loss."""
-    torch.manual_seed(seed_of(seed, name, "step", step, world.rank))
-    set_rate(optimizer, rate)
-    loss = loss_of(to_device(batch, world.device), step)
-    value = loss.item()
-    if not math.isfinite(value):
-        raise StageError(
-            f"{name}: the loss is {value} at step {step + 1}. Lower"
-            f" {name}.learning_rate or lengthen its warm-up; the state before is kept,"
-            " so a rerun with the same configuration repeats this"
-        )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    return value
+    """Gradients of the step, averaged over the parts of the batch; returns the loss."""
+    world, parts = run.world, run.args.accumulate
+    torch.manual_seed(seed_of(run.seed, run.stage, "step", step, world.rank))
+    model.zero_grad(set_to_none=True)
+    total = 0.0
+    for part in range(parts):
+        clips = {name: x[part::parts] for name, x in batch.items()}
+        slots = (world.rank + part * world.size, parts * world.size)
+        set_part(model, part, parts)
+        last = part == parts - 1 or world.size == 1
+        with nullcontext() if last else network.no_sync():  # type: ignore[operator]
+            with autocast(world.device, run.args.precision):
+                loss = loss_of(network, to_device(clips, world.device), step, slots)
+            (loss / parts).backward()
+        total += loss.item() / parts
+    return total
+
+
+def _metrics_log(run: Run) -> MetricsLog:
+    out: Path = run.args.out
+    events = out.parent / "tensorboard" if run.args.tensorboard else None
+    return MetricsLog(resume_folder(out) / "metrics.jsonl", events)
+
+
+def _not_finite(stage: str, loss: float, step: int) -> str:
+    return (
+        f"{stage}: the loss is {loss} at step {step + 1}. Lower {stage}.learning_rate,"
+        f" lengthen its warm-up or set {stage}.clip_norm; the state before is kept, so"
+        " a rerun with the same configuration repeats this"
+    )
 
 
 def _timed(batches: Iterable[Item]) -> Iterator[tuple[Item, float]]:
@@ -160,20 +264,3 @@ def _timed(batches: Iterable[Item]) -> Iterator[tuple[Item, float]]:
     for batch in batches:
         yield batch, time.monotonic() - begun
         begun = time.monotonic()
-
-
-@contextmanager
-def _terminate_politely() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT in a list instead of dying from them."""
-    received: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, remember) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,7 +1,7 @@
 """Multigrid training: batches of many small clips first, of few large ones last.
 
-Only for training X3D from scratch; detection pretraining starts from given weights and
-keeps one shape.
+For training X3D from scratch; detection pretraining starts from given weights and keeps
+one shape.
 
 Source: Wu et al., CVPR 2020 (arXiv:1912.00998), as in the released X3D training; spec
 of SSDet, section 3.9.
@@ -14,20 +14,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ssdet.config import MultigridConfig
+from ssdet.data.clips import Shape
+
 FINAL = -1  # long-cycle index of the last phase, which keeps the full shape
+PHASE_ENDS = (0.4, 0.65, 0.85, 1.0)  # shares of all steps
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The clips of one step, and the factor on batch norm's splits."""
-
-    batch: int
-    frames: int
-    crop: int
-    splits: int
-
-
-# by long-cycle index: factor on the batch, divisors of frames and crop, split factor
+# by long-cycle index: factor on the batch, divisors of frames and crop, group factor
 _LONG = {
     0: (8, 4, math.sqrt(2), 8),
     1: (4, 2, math.sqrt(2), 4),
@@ -57,12 +51,12 @@ def long_index(step: int, ends: Sequence[int]) -> int:
 
 def long_shape(base: Shape, index: int) -> Shape:
     """The shape of a long-cycle index; `base` is that of index 3."""
-    batch, frames, crop, splits = _LONG[index]
+    batch, frames, crop, groups = _LONG[index]
     return Shape(
         base.batch * batch,
         base.frames // frames,
         math.floor(base.crop / crop),
-        base.splits * splits,
+        base.groups * groups,
     )
 
 
@@ -72,10 +66,41 @@ def short_shape(shape: Shape, index: int, step: int) -> Shape:
     Args:
         shape: of the long cycle.
         index: of the long cycle.
-        step: counted from where the run began or was resumed.
+        step: from 0. As released, a resumed run counts from where it was resumed.
     """
     cycle = _SHORT_SMALL if index in (0, 1) else _SHORT_LARGE
     batch, crop = cycle[step % len(cycle)]
     return Shape(
-        shape.batch * batch, shape.frames, math.floor(shape.crop / crop), shape.splits
+        shape.batch * batch, shape.frames, math.floor(shape.crop / crop), shape.groups
     )
+
+
+@dataclass(frozen=True)
+class MultigridShapes:
+    """The batch of each step of a run, and what it does to the learning rate.
+
+    Attributes:
+        base: the full shape.
+        steps: of the run.
+        config: which cycles there are.
+    """
+
+    base: Shape
+    steps: int
+    config: MultigridConfig
+
+    def index(self, step: int) -> int:
+        """Long-cycle index of a step."""
+        if not self.config.long_cycle:
+            return FINAL
+        return long_index(step, [round(end * self.steps) for end in PHASE_ENDS])
+
+    def __call__(self, step: int) -> Shape:
+        """The batch of a step."""
+        index = self.index(step)
+        shape = long_shape(self.base, index)
+        return short_shape(shape, index, step) if self.config.short_cycle else shape
+
+    def rate_factor(self, step: int) -> int:
+        """Factor on the learning rate: that of the long cycle on the batch."""
+        return _LONG[self.index(step)][0]

@@ -49,3 +49,15 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of every group, times the group's factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
+
+
+def clip_gradients(model: nn.Module, norm: float | None) -> dict[str, float]:
+    """Scale all gradients so that their common norm is at most `norm`.
+
+    Returns:
+        `gradient_norm`, before; nothing if there is no limit.
+    """
+    if norm is None:
+        return {}
+    found = nn.utils.clip_grad_norm_(model.parameters(), norm)
+    return {"gradient_norm": found.item()}

@@ -26,20 +26,23 @@ from ssdet.config import (
     SpatialConfig,
 )
 from ssdet.data.annotations import VideoRecord
-from ssdet.data.clip_sampling import train_window, validation_windows
-from ssdet.data.clips import Clips, Item
+from ssdet.data.clip_sampling import (
+    VALIDATION_CROPS,
+    train_window,
+    validation_windows,
+)
+from ssdet.data.clips import Clips, Item, Shape, load_in_order
 from ssdet.models import build_detector
-from ssdet.models.sub_batch_norm import set_splits, split_free_state
-from ssdet.provenance import now
 from ssdet.randomness import generator
 from ssdet.stage import StageError, run
 from ssdet.train import distributed, loop, setup
-from ssdet.train.checkpoint import Rolling, Stateful, load_initial
+from ssdet.train.checkpoint import load_initial
 from ssdet.train.detection_clips import crop_clip
-from ssdet.train.execution import autocast, channels_last, place
-from ssdet.train.optimizer import build_optimizer
-from ssdet.train.schedule import rate_at
-from ssdet.train.weights import start_from
+from ssdet.train.distributed import World
+from ssdet.train.execution import autocast, channels_last
+from ssdet.train.plan import Plan, plan_of_steps
+from ssdet.train.run import add_training_arguments, begin
+from ssdet.train.weights import start_from, with_new_first_row
 
 REVISION = 1
 SECTIONS = ("dataset", "frames", "model", "spatial", "pretrain", "augment")
@@ -48,7 +51,7 @@ SECTIONS = ("dataset", "frames", "model", "spatial", "pretrain", "augment")
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m ssdet.train.pretrain")
-    setup.add_training_arguments(parser)
+    add_training_arguments(parser)
     setup.add_sections(parser, SECTIONS)
     parser.add_argument("--pretext", choices=policy.PRETEXTS, required=True)
     parser.add_argument("--init", default="", help="weights to start from, or nothing")
@@ -58,72 +61,58 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
-    started = now()
     cfg = PretrainConfig.model_validate_json(args.pretrain)
-    parents = {"inventory": args.inventory, "training": Path(args.training)}
-    if args.init:
-        parents["init"] = Path(args.init)
-    setup.check_parents(parents)
     with distributed.session(args.device) as world:
         videos = setup.open_videos(args, "training", "testing")
-        job = setup.job_of(
-            args, REVISION, SECTIONS, parents, videos, world, pretext=args.pretext
+        check_single_labels(videos)
+        this = begin(
+            "pretrain", REVISION, SECTIONS, args, world, videos, pretext=args.pretext
         )
-        pretext = Pretext(
+        records = videos.of("training")
+        spatial = SpatialConfig.model_validate_json(args.spatial)
+        plan = plan_of_steps(cfg, len(records), spatial.crop)
+        task = Pretext(
             videos=videos,
             pretext=args.pretext,
             cfg=cfg,
+            plan=plan,
             augment=AugmentConfig.model_validate_json(args.augment),
-            spatial=SpatialConfig.model_validate_json(args.spatial),
+            spatial=spatial,
             recipe=DatasetRecipe.model_validate_json(args.dataset),
-            keys=(args.seed, "pretrain", args.pretext, world.rank),
-            device=world.device,
+            keys=(args.seed, "pretrain", args.pretext),
         )
         torch.manual_seed(args.seed)
-        model = build_detector(
-            ModelConfig.model_validate_json(args.model), pretext.outputs
-        )
+        config = ModelConfig.model_validate_json(args.model)
+        model = build_detector(config, task.outputs)
         if args.init:
-            start_from(model, load_initial(args.init), ("head.fc2.",), args.init)
-        set_splits(model, setup.splits(cfg, world))
-        place(model, world.device)
-        optimizer = build_optimizer(model, cfg)
-        parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer}
-        rolling = Rolling(args.out, job, parts, world.rank)
-        records = videos.of("training")
-        check_single_labels(videos)
+            load_start(model, args.init, cfg.copy_rows, task.outputs)
         keys = (args.seed, "pretrain")  # of every pretext: all see the same clips
-        clips = Clips(partial(pretext.clip, records), keys)
-        loop.train(
-            name="pretrain",
-            seed=args.seed,
-            model=model,
-            optimizer=optimizer,
-            rate=partial(rate_at, cfg, steps=cfg.steps, steps_per_unit=1),
-            clips=clips,
-            videos=len(records),
-            batch_size=cfg.batch_size,
-            clips_per_video=1,
-            loss_of=partial(pretext.loss, world.wrap(model)),
-            steps=cfg.steps,
-            rolling=rolling,
-            world=world,
-            workers=args.workers,
-            checkpoint_seconds=args.checkpoint_seconds,
-            validate=partial(pretext.clean_accuracy, model),
-            validate_every=cfg.validate_every,
+        weights = loop.train(
+            this,
+            model,
+            cfg,
+            plan,
+            Clips(partial(task.clip, records), keys),
+            task.loss,
+            partial(task.clean_accuracy, world, args.precision, args.workers),
         )
-        setup.finish(
-            args,
-            rolling,
-            "pretrain",
-            job,
-            parents,
-            split_free_state(model),
-            pretext.names,
-            started,
-            world,
-        )
+        this.finish(weights, task.names)
+
+
+def load_start(model: nn.Module, path: str, copy_rows: bool, outputs: int) -> None:
+    """Load the weights of a classifier, all but its last layer.
+
+    Args:
+        model: changed in place.
+        path: safetensors, or a checkpoint of ours.
+        copy_rows: the last layer too; a row for the background is put before it if it
+            lacks just that.
+        outputs: of the model.
+    """
+    weights = load_initial(Path(path))
+    if copy_rows:
+        weights = with_new_first_row(weights, model.state_dict(), "head.fc2.", outputs)
+    start_from(model, weights, () if copy_rows else ("head.fc2.",), path)
 
 
 @dataclass(frozen=True)
@@ -133,11 +122,11 @@ class Pretext:
     videos: setup.Videos
     pretext: str
     cfg: PretrainConfig
+    plan: Plan
     augment: AugmentConfig
     spatial: SpatialConfig
     recipe: DatasetRecipe
     keys: tuple[int | str, ...]
-    device: torch.device
 
     @property
     def outputs(self) -> int:
@@ -151,28 +140,37 @@ class Pretext:
         return ("background",) * (self.outputs - len(classes)) + classes
 
     def clip(
-        self, records: Sequence[VideoRecord], number: int, source: torch.Generator
+        self,
+        records: Sequence[VideoRecord],
+        number: int,
+        shape: Shape,
+        source: torch.Generator,
     ) -> Item:
         """Draw a clip: video (3, T, crop, crop) uint8, and its class from 0."""
         record = records[number]
         total = self.videos.store.info(record.video_id).frames
-        frames = train_window(total, self.cfg.frames, self.cfg.stride, source)
-        return {
-            "video": crop_clip(
-                self.videos, record.video_id, frames, self.spatial, source
-            ),
-            "class": torch.tensor(self._class(record)),
-        }
+        shorter = self.cfg.frames // shape.frames
+        frames = train_window(total, shape.frames, self.cfg.stride, source, shorter)
+        video = crop_clip(
+            self.videos, record.video_id, frames, self.spatial, shape.crop, source
+        )
+        return {"video": video, "class": torch.tensor(self._class(record))}
 
-    def loss(self, network: nn.Module, batch: Item, step: int) -> Tensor:
+    def loss(
+        self, network: nn.Module, batch: Item, step: int, slots: tuple[int, int]
+    ) -> Tensor:
         """Cross-entropy of every frame with its soft labels, once augmented.
 
         The network itself asks for the augmentation, at the level that was drawn: its
-        input, or for manifold pretexts the output of a stage.
+        input, or for manifold pretexts the output of a stage. Everything is drawn for
+        the batch of all processes; `slots` are those that the clips come from.
         """
         video = normalise(batch["video"], self.recipe.mean, self.recipe.std)
+        shape = self.plan.shape(step)
         source = generator(*self.keys, step)
-        draws = policy.draw(self.pretext, *_sizes(video), self.augment, source)
+        draws = policy.draw(
+            self.pretext, shape.batch, shape.frames, shape.groups, self.augment, source
+        ).share(*slots)
         level = policy.draw_level(self.pretext, source)
         labels: list[SoftLabels] = []
 
@@ -183,37 +181,45 @@ class Pretext:
 
         if level > 0:
             video = channels_last(video)
-        with autocast(self.device):
-            logits = network(video, augment, level)  # (B, K, T)
-        return augmented_loss(logits.float(), labels[0], self.augment.normalisation)
+        logits = network(video, augment, level).float()  # (B, K, T)
+        groups = shape.groups // slots[1]
+        return augmented_loss(logits, labels[0], self.augment.normalisation, groups)
 
-    def clean_accuracy(self, model: nn.Module) -> dict[str, float]:
+    def clean_accuracy(
+        self, world: World, precision: str, workers: int, network: nn.Module
+    ) -> dict[str, float]:
         """Share of clips classified rightly, from frames that nothing was done to.
 
         Three crops in time for each video of the testing split, each judged alone by
-        its logits' mean over time, background left out.
+        its logits' mean over time, background left out. Every process judges its share.
         """
-        right = total = 0
+        records = world.share(self.videos.of("testing"))
+        size = max(1, self.cfg.batch_size // world.size // VALIDATION_CROPS)
         background = self.outputs - len(self.videos.dataset.classes)
-        for record in self.videos.of("testing"):
-            frames = self.videos.store.info(record.video_id).frames
-            windows = validation_windows(frames, self.cfg.frames, self.cfg.stride)
-            clips = torch.stack(
-                [
-                    test_crop(
-                        self.videos.store.read(record.video_id, window, self.device),
-                        self.spatial.crop,
-                    )
-                    for window in windows
-                ]
-            )
-            video = normalise(clips.to(self.device), self.recipe.mean, self.recipe.std)
-            with torch.inference_mode(), autocast(self.device):
-                logits = model(channels_last(video)).float().mean(2)  # (B, K)
-            found = logits[:, background:].argmax(1)
-            right += int((found == self._class(record)).sum())
-            total += len(windows)
-        return {"clean_accuracy": right / total}
+        right = total = 0
+        for batch in load_in_order(
+            partial(self.clean_clips, records), len(records), size, workers
+        ):
+            video = batch["video"].flatten(0, 1).to(world.device)
+            video = normalise(video, self.recipe.mean, self.recipe.std)
+            with torch.inference_mode(), autocast(world.device, precision):
+                logits = network(channels_last(video)).float().mean(2)  # (B, K)
+            found = logits[:, background:].argmax(1).cpu()
+            right += int((found == batch["class"].flatten()).sum())
+            total += len(found)
+        rights, totals = world.sum(right, total)
+        return {"clean_accuracy": rights / totals}
+
+    def clean_clips(self, records: Sequence[VideoRecord], number: int) -> Item:
+        """Video (crops, 3, T, crop, crop) uint8 and classes (crops,) of a video."""
+        record, store = records[number], self.videos.store
+        total = store.info(record.video_id).frames
+        clips = [
+            test_crop(store.read(record.video_id, window), self.spatial.crop)
+            for window in validation_windows(total, self.cfg.frames, self.cfg.stride)
+        ]
+        classes = torch.full((len(clips),), self._class(record))
+        return {"video": torch.stack(clips), "class": classes}
 
     def _class(self, record: VideoRecord) -> int:
         return self.videos.dataset.class_index[record.segments[0].label]
@@ -237,11 +243,6 @@ def check_single_labels(videos: setup.Videos) -> None:
             f" {len(videos.dataset.records)} have not: {', '.join(bad[:20])}. Remove"
             " them from its label files"
         )
-
-
-def _sizes(video: Tensor) -> tuple[int, int, int, int]:
-    batch, _, frames, height, width = video.shape
-    return batch, frames, height, width
 
 
 if __name__ == "__main__":

@@ -1,35 +1,27 @@
-"""What the training stages share before their loop: arguments, data, identity."""
+"""What the stages that read videos share before their work: arguments and data."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
 
-from ssdet.config import FineConfig, FramesConfig, PretrainConfig, canonical_json
+from ssdet.config import FramesConfig
 from ssdet.data.annotations import (
     Dataset,
     VideoRecord,
     add_dataset_arguments,
     dataset_from_arguments,
 )
-from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.inventory import read_inventory
 from ssdet.data.sampling import Timeline
 from ssdet.data.shards import shard_name, shards_with
-from ssdet.files import sha256, sha256_text
-from ssdet.provenance import block
 from ssdet.randomness import generator
-from ssdet.stage import StageError, add_device_argument, device_name
-from ssdet.train.checkpoint import Rolling
-from ssdet.train.distributed import World
+from ssdet.stage import StageError
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,16 +30,6 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inventory", type=Path, required=True)
     parser.add_argument("--frames-dir", type=Path, required=True)
     parser.add_argument("--frames", required=True, help="config section, JSON")
-
-
-def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every training stage takes."""
-    add_data_arguments(parser)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--checkpoint-seconds", type=float, default=300.0)
-    parser.add_argument("--out", type=Path, required=True)
-    add_device_argument(parser)
 
 
 @dataclass(frozen=True)
@@ -136,26 +118,6 @@ def hold_out(
     return kept, held
 
 
-# Parts of a job that its checkpoint keeps elsewhere, or that change no number of it.
-NOT_CONFIG = ("revision", "parents", "classes", "processes")
-
-
-def splits(config: PretrainConfig | FineConfig, world: World) -> int:
-    """Groups of batch normalisation in this process's share of the batch.
-
-    Raises:
-        StageError: the share is not a whole number of groups.
-    """
-    share, rest = divmod(config.batch_size, world.size)
-    if rest or share % config.bn_group:
-        raise StageError(
-            f"a batch of {config.batch_size} on {world.size} processes is not a whole"
-            f" number of groups of bn_group ({config.bn_group}) on each; change"
-            " resources.train.gpu, batch_size or bn_group"
-        )
-    return share // config.bn_group
-
-
 def add_sections(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """Add the config sections that are not arguments yet, as JSON."""
     known = {action.dest for action in parser._actions}
@@ -163,81 +125,3 @@ def add_sections(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
         if name not in known:
             flag = "--" + name.replace("_", "-")
             parser.add_argument(flag, required=True, help="config section, JSON")
-
-
-def job_of(
-    args: argparse.Namespace,
-    revision: int,
-    sections: Sequence[str],
-    parents: Mapping[str, Path],
-    videos: Videos,
-    world: World,
-    **more: str,
-) -> dict[str, Any]:
-    """What a training run computes: nothing of where files lie or how fast it goes.
-
-    The number of processes is part of it: each has its share of the batch, and its own
-    groups' statistics.
-    """
-    return {
-        **{name: json.loads(getattr(args, name)) for name in sections},
-        **more,
-        "name": args.name,
-        "seed": args.seed,
-        "revision": revision,
-        "parents": {name: sha256(path) for name, path in parents.items()},
-        "classes": list(videos.dataset.classes),
-        "frames_made": identity(videos.store),
-        "processes": world.size,
-    }
-
-
-def identity(store: FrameStore | FeatureStore) -> str:
-    """A hash of how the files of a store were made; they are too large to hash."""
-    return sha256_text(canonical_json(store.attributes))
-
-
-def check_parents(parents: Mapping[str, Path]) -> None:
-    """See that what a run starts from is there.
-
-    Raises:
-        StageError: a parent is not there.
-    """
-    for name, path in parents.items():
-        if not path.is_file():
-            what = "checkpoint" if name == "init" else "file"
-            raise StageError(f"no {what} at {path} (--{name})")
-
-
-def finish(
-    args: argparse.Namespace,
-    rolling: Rolling,
-    stage: str,
-    job: Mapping[str, Any],
-    parents: Mapping[str, Path],
-    weights: Mapping[str, Tensor],
-    classes: Sequence[str],
-    started: str,
-    world: World,
-) -> None:
-    """Write the checkpoint (nothing volatile in it) and the record of the run."""
-    config = {name: value for name, value in job.items() if name not in NOT_CONFIG}
-    gpus = world.size if world.device.type == "cuda" else 0
-    checkpoint = {
-        "stage": stage,
-        "revision": job["revision"],
-        "config": config,
-        "parents": job["parents"],
-        "classes": list(classes),
-        "weights": dict(weights),
-    }
-    record = block(
-        stage,
-        job["revision"],
-        config,
-        parents,
-        started,
-        device_name(world.device),
-        gpus,
-    )
-    rolling.finish(args.out, checkpoint, {"provenance": record})

@@ -2,53 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
+from torch import nn
 
-from ssdet.data.annotations import VideoRecord
 from ssdet.data.frame_labels import frame_labels
 from ssdet.data.interpolate import interpolate
-from ssdet.data.sampling import Timeline
 from ssdet.metrics import average_precision, mean_over_present
-from ssdet.train.setup import Videos
+from ssdet.train.detection import DetectionSet
+from ssdet.train.distributed import World
 
-Predictor = Callable[[VideoRecord, Timeline], tuple[np.ndarray, np.ndarray]]
+# (network, its video, the video's clock) -> logits (T, K) and their times (T,)
+Predictor = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
 def validation_map(
-    predict: Predictor, videos: Videos, records: Sequence[VideoRecord], stride: int
+    predict: Predictor, data: DetectionSet, world: World, network: nn.Module
 ) -> dict[str, float]:
     """Dense mAP over whole held-out videos, classes without positives left out.
 
     Args:
-        predict: (record, its timeline) -> logits (T, K) and their times (T,).
-        videos: the data set with its frames.
-        records: videos to score; none gives no number.
-        stride: source frames between sampled frames.
+        predict: (network, record, its timeline) -> logits (T, K), their times (T,).
+        data: its videos set aside are scored, a share of them in each process.
+        world: this process among the others.
+        network: in evaluation mode.
 
     Returns:
-        `val_map` in 0..1; nothing if no frame of the videos shows an action.
+        `val_map` in 0..1, to the leader; nothing to the others, or if no frame of the
+        videos shows an action.
     """
-    if not records:
-        return {}
-    scores, labels = [], []
-    for record in records:
-        timeline = videos.timeline(record, stride)
-        logits, times = predict(record, timeline)
+    found = []
+    for record in world.share(data.held):
+        timeline = data.videos.timeline(record, data.stride)
+        logits, times = predict(network, record, timeline)
         frames = np.arange(timeline.frames) / timeline.fps
-        scores.append(interpolate(logits, times, frames))
-        labels.append(
-            frame_labels(
-                record.segments,
-                videos.dataset.class_index,
-                timeline.frames,
-                timeline.fps,
-            ).T
-        )
-    shown = np.concatenate(labels)
-    if not shown.any():
+        labels = frame_labels(
+            record.segments,
+            data.videos.dataset.class_index,
+            timeline.frames,
+            timeline.fps,
+        ).T
+        found.append((interpolate(logits, times, frames), labels))
+    found = world.gather(found)
+    if not any(labels.any() for _, labels in found):
         return {}
-    return {
-        "val_map": mean_over_present(average_precision(np.concatenate(scores), shown))
-    }
+    scores, labels = (np.concatenate(part) for part in zip(*found, strict=True))
+    return {"val_map": mean_over_present(average_precision(scores, labels))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from ssdet.models.sub_batch_norm import split_free_state
@@ -56,6 +57,30 @@ def start_from(
     log.info("loaded %d tensors of %s", len(offered), origin)
     if kept:
         log.info("fresh: %s", ", ".join(sorted(kept)))
+
+
+def with_new_first_row(
+    weights: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    layer: str,
+    outputs: int,
+) -> dict[str, Tensor]:
+    """Put the fresh first row of a layer before given rows that lack just that one.
+
+    Args:
+        weights: name -> tensor; rows of `layer` are those of the actions.
+        own: of the model, whose first row is the background.
+        layer: beginning of the names of its weight and bias.
+        outputs: rows of the model's layer.
+
+    Source: spec of SSDet, section 1.8 (`copy_rows`).
+    """
+    return {
+        name: torch.cat([own[name][:1].reshape(1, *tensor.shape[1:]), tensor])
+        if name.startswith(layer) and len(tensor) == outputs - 1
+        else tensor
+        for name, tensor in weights.items()
+    }
 
 
 def _without_ones(tensor: Tensor) -> tuple[int, ...]:

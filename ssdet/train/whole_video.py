@@ -32,6 +32,7 @@ class View:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     device: torch.device
+    precision: str = "auto"
 
     def read(self, video_id: str, timeline: Timeline, samples: int) -> Tensor:
         """The first `samples` sampled frames: (1, 3, samples, crop, crop), float."""
@@ -42,8 +43,8 @@ class View:
 
 
 def predict_fine(
-    model: X3DDetector,
     view: View,
+    model: X3DDetector,
     record: VideoRecord,
     timeline: Timeline,
     alignment: str = "corners",
@@ -51,8 +52,8 @@ def predict_fine(
     """Run a single-stream detector.
 
     Args:
+        view: how the detector sees the video.
         model: the detector, in evaluation mode.
-        view: how it sees the video.
         record: the video.
         timeline: its clock.
         alignment: `corners`, the samples lie evenly from the first frame to the last
@@ -62,7 +63,7 @@ def predict_fine(
         Logits (T, K), one row for each sampled frame, and their times (T,) in seconds.
     """
     video = view.read(record.video_id, timeline, timeline.samples)
-    with torch.inference_mode(), autocast(view.device):
+    with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video))  # (1, K, T)
     if alignment == "time":
         return _rows(logits), timeline.sample_times(timeline.samples)
@@ -70,10 +71,10 @@ def predict_fine(
 
 
 def predict_coarse_fine(
-    model: CoarseFine,
     view: View,
     features: FeatureStore,
     compat: str,
+    model: CoarseFine,
     record: VideoRecord,
     timeline: Timeline,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +98,7 @@ def predict_coarse_fine(
     fine = {key: value[None].to(view.device).float() for key, value in fine.items()}
     mask = torch.ones(1, samples, device=view.device)
     start = torch.zeros(1, device=view.device)
-    with torch.inference_mode(), autocast(view.device):
+    with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video), fine, mask, start)  # (1, K, 4 L)
     return _rows(logits), coarse_fine_times(timeline, logits.shape[2], compat)
 

@@ -14,7 +14,7 @@ B, T, H, W = 4, 8, 2, 32
 
 
 def draw(pretext, config, seed=0, batch=B):
-    return policy.draw(pretext, batch, T, H, W, config, seeded(seed))
+    return policy.draw(pretext, batch, T, 1, config, seeded(seed))
 
 
 def used(draws):

@@ -1,17 +1,30 @@
 import pytest
 import torch
 
-from ssdet.data.clips import Clips, StepSampler, collate, load_batches, steps_per_epoch
+from ssdet.data.clips import (
+    Clips,
+    Shape,
+    StepSampler,
+    collate,
+    load_batches,
+    load_in_order,
+    steps_per_epoch,
+)
 
 CPU = torch.device("cpu")
 
 
-def draw(number, source):
+def constant(batch):
+    """Every step has the same shape."""
+    return lambda step: Shape(batch, frames=2, crop=4, groups=1)
+
+
+def draw(number, shape, source):
     return {"draw": torch.randint(10**6, (2,), generator=source)}
 
 
 def test_an_epoch_shows_every_video_once():
-    sampler = StepSampler(6, 2, 0, 6, ("seed", "stage"))
+    sampler = StepSampler(6, constant(2), 0, 6, ("seed", "stage"))
     numbers = [key[2] for batch in sampler for key in batch]
     assert sorted(numbers[:6]) == sorted(numbers[6:]) == list(range(6))
     assert numbers[:6] != numbers[6:]
@@ -24,37 +37,56 @@ def test_steps_per_epoch_leave_out_an_incomplete_batch():
 
 
 def test_fewer_videos_than_a_batch_are_shown_again():
-    batch = next(iter(StepSampler(3, 8, 0, 1, ("s",))))
+    batch = next(iter(StepSampler(3, constant(8), 0, 1, ("s",))))
     numbers = [key[2] for key in batch]
     assert len(numbers) == 8
     assert set(numbers) == {0, 1, 2}
 
 
 def test_a_resumed_order_goes_on_where_it_stopped():
-    whole = list(StepSampler(5, 2, 0, 9, ("s",)))
-    assert list(StepSampler(5, 2, 4, 9, ("s",))) == whole[4:]
+    whole = list(StepSampler(5, constant(2), 0, 9, ("s",)))
+    assert list(StepSampler(5, constant(2), 4, 9, ("s",))) == whole[4:]
 
 
 def test_processes_share_the_batch_by_stride():
-    whole = list(StepSampler(8, 4, 0, 3, ("s",)))
-    shares = [list(StepSampler(8, 4, 0, 3, ("s",), rank=r, world=2)) for r in (0, 1)]
+    whole = list(StepSampler(8, constant(4), 0, 3, ("s",)))
+    shares = [
+        list(StepSampler(8, constant(4), 0, 3, ("s",), rank=r, world=2)) for r in (0, 1)
+    ]
     for step, batch in enumerate(whole):
         assert batch[0::2] == shares[0][step]
         assert batch[1::2] == shares[1][step]
 
 
-def test_bad_sizes_are_named():
+def test_no_video_is_named():
     with pytest.raises(ValueError, match="no video to train on"):
-        StepSampler(0, 2, 0, 1, ("s",))
-    with pytest.raises(
-        ValueError, match=r"batch_size \(3\) must be a multiple .* \(2\)"
-    ):
-        StepSampler(4, 3, 0, 1, ("s",), world=2)
+        StepSampler(0, constant(2), 0, 1, ("s",))
+
+
+def test_batches_of_changing_size_take_up_where_the_last_one_ended():
+    """Two epochs of 8 clips: sizes 4, 2, 1, 1, then 4, 2, 1, 1 again."""
+    sizes = [4, 2, 1, 1] * 2
+
+    def shape(step):
+        return Shape(sizes[step], frames=2, crop=sizes[step], groups=1)
+
+    whole = list(StepSampler(8, shape, 0, 8, ("s",)))
+    assert [len(batch) for batch in whole] == sizes
+    assert {key[3].crop for key in whole[4]} == {4}
+    for epoch in (whole[:4], whole[4:]):
+        assert sorted(key[2] for batch in epoch for key in batch) == list(range(8))
+    assert list(StepSampler(8, shape, 3, 8, ("s",))) == whole[3:]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_things_in_order(workers):
+    batches = load_in_order(lambda n: {"n": torch.tensor(n)}, 5, 2, workers)
+    assert [batch["n"].tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_do_not_depend_on_the_workers(workers):
-    sampler = StepSampler(4, 2, 0, 4, ("s",))
+    sampler = StepSampler(4, constant(2), 0, 4, ("s",))
     batches = load_batches(Clips(draw, ("s",)), sampler, workers, CPU)
     expected = load_batches(Clips(draw, ("s",)), sampler, 0, CPU)
     for batch, other in zip(batches, expected, strict=True):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from ssdet.train.multigrid import Shape, long_index, long_shape, short_shape
+from ssdet.data.clips import Shape
+from ssdet.train.multigrid import long_index, long_shape, short_shape
 from ssdet.train.schedule import reference_rates, step_rate
 
 FACTOR = 0.1  # of the rate, at each milestone
@@ -27,7 +28,7 @@ def test_multigrid(golden_file):
     for run in (run for run in runs.values() if "schedule" in run):
         _, *ends = run["schedule"]
         first = run["start_iteration"]
-        base = Shape(run["base_batch"], frames=16, crop=224, splits=1)
+        base = Shape(run["base_batch"], frames=16, crop=224, groups=1)
         for key, short in (("with_short_cycle", True), ("long_cycle_only", False)):
             expected = run[key]
             indices = [long_index(step, ends) for step in range(first, ends[-1])]

@@ -1,8 +1,9 @@
 import pytest
 
-from ssdet.train.multigrid import FINAL, Shape, long_index, long_shape, short_shape
+from ssdet.data.clips import Shape
+from ssdet.train.multigrid import FINAL, long_index, long_shape, short_shape
 
-BASE = Shape(batch=8, frames=16, crop=224, splits=1)
+BASE = Shape(batch=8, frames=16, crop=224, groups=1)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ OPTIMIZER = {
     "weight_decay": 0.0,
     "schedule": "step",
     "drop_factor": 0.1,
+    "clip_norm": None,
+    "ema": None,
+    "frozen_norm": False,
     "validate_every": 1,
 }
 
@@ -26,6 +29,8 @@ def pretrain(**changes):
             "steps": 20,
             "warmup_steps": 4,
             "drop_steps": [10, 15],
+            "multigrid": {"long_cycle": False, "short_cycle": False},
+            "copy_rows": False,
             **changes,
         }
     )

@@ -17,6 +17,7 @@ from ssdet.features import extract
 from ssdet.stage import StageError
 from ssdet.train import checkpoint, coarse_fine, fine, pretrain
 from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.detection import DetectionSet
 from ssdet.train.setup import Videos, hold_out
 from ssdet.train.weights import start_from
 from ssdet.train.whole_video import coarse_fine_times
@@ -58,8 +59,8 @@ def test_fine_tuning_starts_from_the_pretraining_with_a_fresh_classifier(chain):
     assert len(content["classes"]) == 10
     assert content["weights"]["head.fc2.weight"].shape[0] == 10
     assert before["weights"]["head.fc2.weight"].shape[0] == 9
-    history = json.loads((chain / "fine.json").read_text())["history"]
-    assert 0 <= history[-1]["val_map"] <= 1
+    rows = [json.loads(line) for line in (chain / "fine.jsonl").open()]
+    assert 0 <= rows[-1]["val_map"] <= 1
 
 
 def test_predictions_hold_each_test_video_at_clip_rate(chain, tiny):
@@ -93,7 +94,9 @@ def test_cached_logits_are_the_detectors_own(chain):
     assert rows in (len(own), len(own) - 1)
 
 
-def test_a_resumed_two_stream_run_ends_with_the_same_bytes(chain, tiny, tmp_path):
+def test_a_resumed_two_stream_run_ends_with_the_same_bytes(
+    chain, tiny, tmp_path, monkeypatch
+):
     out = tmp_path / "c.pt"
     arguments = tiny.coarse_fine(
         out, chain / "pretrain.pt", chain / "training", checkpoint_seconds=0
@@ -101,15 +104,11 @@ def test_a_resumed_two_stream_run_ends_with_the_same_bytes(chain, tiny, tmp_path
     coarse_fine.main(arguments)
     expected = out.read_bytes()
     # The last state before the end, as a run that was killed then would leave it.
-    kept = []
-    finish = checkpoint.Rolling.finish
     out.unlink()
-    try:
-        checkpoint.Rolling.finish = lambda self, *given: kept.append(self.folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("ssdet.train.run.finish_checkpoint", lambda *given: None)
         coarse_fine.main(arguments)
-    finally:
-        checkpoint.Rolling.finish = finish
-    assert any(kept[0].glob("step-*.pt"))
+    assert any(checkpoint.resume_folder(out).glob("step-*.pt"))
     coarse_fine.main(arguments)
     assert out.read_bytes() == expected
 
@@ -178,11 +177,11 @@ def test_a_video_of_a_single_sample_gets_two_stream_logits():
 def test_choosing_needs_a_held_out_video_with_an_action(tiny):
     records = tuple(VideoRecord(f"v{i}", 1.0, (), "training") for i in range(2))
     videos = Videos(Dataset("mine", ("a",), records, {}), None, {})
+    data = DetectionSet(videos, (), records[:1], None, None, 1)
     cfg = tiny.config.coarse_fine
     with pytest.raises(StageError, match=r"none of the 1 videos of mine .*\.keep to l"):
-        coarse_fine.check_choice(cfg, videos, records[:1])
-    last = cfg.model_copy(update={"keep": "last"})
-    coarse_fine.check_choice(last, videos, ())
+        coarse_fine.check_choice(cfg, data)
+    coarse_fine.check_choice(cfg.model_copy(update={"keep": "last"}), data)
 
 
 def test_shards_of_another_configuration_are_not_looked_at(chain, tiny, tmp_path):
@@ -205,18 +204,15 @@ def test_features_of_another_fine_model_are_refused(chain, tiny, tmp_path):
         predict.main(arguments)
 
 
-def test_a_reordered_class_list_is_another_job(chain, tiny, tmp_path):
+def test_a_reordered_class_list_is_another_job(chain, tiny, tmp_path, monkeypatch):
     classes = tiny.folder / "synthetic" / "charades" / "Charades_v1_classes.txt"
     other = tmp_path / "classes.txt"
     other.write_text("\n".join(reversed(classes.read_text().splitlines())) + "\n")
     out = tmp_path / "f.pt"
     arguments = tiny.fine(out, chain / "pretrain.pt", checkpoint_seconds=0)
-    finish = checkpoint.Rolling.finish
-    try:
-        checkpoint.Rolling.finish = lambda self, *given: None
+    with monkeypatch.context() as patch:
+        patch.setattr("ssdet.train.run.finish_checkpoint", lambda *given: None)
         fine.main(arguments)
-    finally:
-        checkpoint.Rolling.finish = finish
     arguments[arguments.index("--classes") + 1] = str(other)
     with pytest.raises(StageError, match=r"another job \(they differ in classes\)"):
         fine.main(arguments)

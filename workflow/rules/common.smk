@@ -98,6 +98,24 @@ def process_threads():
     return max(1, cfg.resources.train.threads // max(1, cfg.resources.train.gpu))
 
 
+def execution():
+    """How a training is run, as arguments: none of them changes what it computes."""
+    how = cfg.resources
+    arguments = {
+        "workers": how.workers,
+        "checkpoint-seconds": how.checkpoint_seconds,
+        "accumulate": how.accumulate,
+        "device": how.device,
+        "precision": how.precision,
+    }
+    flags = {
+        "activation-checkpointing": how.activation_checkpointing,
+        "tensorboard": how.tensorboard,
+    }
+    words = [f"--{name} {value}" for name, value in arguments.items()]
+    return " ".join([*words, *(f"--{name}" for name, on in flags.items() if on)])
+
+
 # ------------------------------------------------------------------------------- paths
 
 

@@ -14,6 +14,7 @@ rule pretrain:
     output:
         checkpoint=results("pretrain/{pretext}/checkpoint.pt"),
         record=results("pretrain/{pretext}/checkpoint.json"),
+        metrics=results("pretrain/{pretext}/checkpoint.jsonl"),
     log:
         results("logs/pretrain/{pretext}.log"),
     benchmark:
@@ -27,9 +28,7 @@ rule pretrain:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         init=lambda wildcards, input: optional(input.init),
         classes=lambda wildcards, input: optional(input.classes),
@@ -55,9 +54,8 @@ rule pretrain:
         " --pretext {wildcards.pretext} --init={params.init:q}"
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --pretrain {params.pretrain:q} --augment {params.augment:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
 
 
 rule train_fine:
@@ -69,6 +67,7 @@ rule train_fine:
     output:
         checkpoint=results("{dataset}/fine/{pretext}/checkpoint.pt"),
         record=results("{dataset}/fine/{pretext}/checkpoint.json"),
+        metrics=results("{dataset}/fine/{pretext}/checkpoint.jsonl"),
     log:
         results("logs/train_fine/{dataset}/{pretext}.log"),
     benchmark:
@@ -82,9 +81,7 @@ rule train_fine:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
@@ -111,9 +108,8 @@ rule train_fine:
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --sampling {params.sampling:q} --validation {params.validation:q}"
         " --fine {params.fine:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
 
 
 rule train_coarse_fine:
@@ -128,6 +124,7 @@ rule train_coarse_fine:
     output:
         checkpoint=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.pt"),
         record=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.json"),
+        metrics=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.jsonl"),
     log:
         results("logs/train_coarse_fine/{dataset}/{coarse}_{fine}.log"),
     benchmark:
@@ -141,9 +138,7 @@ rule train_coarse_fine:
         runtime=runtime("train"),
         launcher=launcher(),
         process_threads=process_threads(),
-        workers=cfg.resources.workers,
-        device=cfg.resources.device,
-        checkpoint_seconds=str(cfg.resources.checkpoint_seconds),
+        execution=execution(),
     params:
         classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
@@ -171,6 +166,5 @@ rule train_coarse_fine:
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --sampling {params.sampling:q} --validation {params.validation:q}"
         " --coarse-fine {params.coarse_fine:q}"
-        " --seed {params.seed} --workers {resources.workers}"
-        " --checkpoint-seconds {resources.checkpoint_seconds}"
-        " --device {resources.device} --out {output.checkpoint:q} 2> {log:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"

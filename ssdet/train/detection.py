@@ -1,0 +1,79 @@
+"""What the stages share that train detectors on a detection set."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ssdet.config import (
+    DatasetRecipe,
+    SamplingConfig,
+    SpatialConfig,
+    ValidationConfig,
+)
+from ssdet.data.annotations import VideoRecord
+from ssdet.train.detection_clips import DetectionClips
+from ssdet.train.setup import Videos, hold_out, open_videos
+from ssdet.train.whole_video import View
+
+SECTIONS = ("dataset", "frames", "model", "spatial", "sampling", "validation")
+
+
+@dataclass(frozen=True)
+class DetectionSet:
+    """The training videos of a detection set, and how they are seen.
+
+    Attributes:
+        videos: the data set with its frames.
+        training: videos to train on.
+        held: videos set aside for validation.
+        recipe: how its frames are scaled.
+        spatial: crops.
+        stride: source frames from one sampled frame to the next.
+    """
+
+    videos: Videos
+    training: Sequence[VideoRecord]
+    held: Sequence[VideoRecord]
+    recipe: DatasetRecipe
+    spatial: SpatialConfig
+    stride: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.videos.dataset.classes
+
+    @property
+    def clips(self) -> DetectionClips:
+        """How training clips are cut."""
+        return DetectionClips(self.videos, self.training, self.stride, self.spatial)
+
+    def view(self, device: torch.device, precision: str) -> View:
+        """How whole videos reach a network."""
+        return View(
+            self.videos.store,
+            self.spatial,
+            self.recipe.mean,
+            self.recipe.std,
+            device,
+            precision,
+        )
+
+
+def open_training(args: argparse.Namespace) -> DetectionSet:
+    """Open the training videos that a command line names."""
+    videos = open_videos(args, "training")
+    fraction = ValidationConfig.model_validate_json(args.validation).fraction
+    training, held = hold_out(videos.of("training"), fraction, args.seed)
+    return DetectionSet(
+        videos,
+        training,
+        held,
+        DatasetRecipe.model_validate_json(args.dataset),
+        SpatialConfig.model_validate_json(args.spatial),
+        SamplingConfig.model_validate_json(args.sampling).stride,
+    )

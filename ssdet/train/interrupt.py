@@ -1,0 +1,55 @@
+"""SIGTERM means: save, end, be run again. A cluster sends it before it kills."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from ssdet.stage import Interrupted
+
+EXIT_STATUS = 143  # of a program that SIGTERM ended
+
+
+class Interrupt:
+    """Whether the run is to stop."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self.came = False
+        self.at_once = False
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: remember it, or end the run if nothing would be lost."""
+        self.came = True
+        if self.at_once:
+            raise Interrupted(EXIT_STATUS)
+
+    @contextmanager
+    def allowed(self) -> Iterator[None]:
+        """A block that may be broken off anywhere: the state is saved.
+
+        Raises:
+            Interrupted: a signal comes, or had come.
+        """
+        self.at_once = True
+        try:
+            if self.came:
+                raise Interrupted(EXIT_STATUS)
+            yield
+        finally:
+            self.at_once = False
+
+
+@contextmanager
+def catch_signals() -> Iterator[Interrupt]:
+    """Catch SIGTERM and SIGINT instead of dying from them."""
+    interrupt = Interrupt()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, interrupt.receive) for number in numbers}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

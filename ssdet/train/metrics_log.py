@@ -1,0 +1,87 @@
+"""The numbers of a training, step by step: lines of JSON, and TensorBoard if wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ssdet.files import atomic
+from ssdet.stage import StageError
+
+
+class MetricsLog:
+    """Lines of JSON that grow with the run: {"step": 12, "loss": 0.7, ...}.
+
+    While the run lasts they lie in its resume folder; a run that is continued cuts off
+    what came after the state it continues from.
+    """
+
+    def __init__(self, path: Path, tensorboard: Path | None = None) -> None:
+        """Prepare; nothing is opened before the first line.
+
+        Args:
+            path: the file.
+            tensorboard: folder for event files too.
+        """
+        self.path, self.folder = path, tensorboard
+        self.size = 0  # bytes that count
+        self._file: Any = None
+        self._events: Any = None
+
+    def write(self, step: int, **values: float) -> None:
+        """Add a line.
+
+        Args:
+            step: steps done.
+            values: numbers by name.
+        """
+        if self._file is None:
+            self._open(step)
+        line = json.dumps({"step": step, **values}) + "\n"
+        self._file.write(line.encode())
+        self.size += len(line)
+        if self._events is not None:
+            for name, value in values.items():
+                self._events.add_scalar(name, value, step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the rolling state; what was written is safe on the disk after it."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        return {"size": self.size}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From the rolling state."""
+        self.size = state["size"]
+
+    def finish(self, out: Path) -> None:
+        """Close, and copy the lines to their place, whole or not at all."""
+        if self._file is not None:
+            self._file.close()
+        if self._events is not None:
+            self._events.close()
+        with atomic(out) as file:
+            file.write_bytes(self.path.read_bytes() if self.path.exists() else b"")
+
+    def _open(self, step: int) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("r+b" if self.path.exists() else "w+b")
+        self.size = min(self.size, self._file.seek(0, os.SEEK_END))
+        self._file.truncate(self.size)
+        self._file.seek(self.size)
+        if self.folder is not None:
+            self._events = _event_writer(self.folder, step)
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise StageError(
+            "resources.tensorboard is true, but TensorBoard is not installed"
+            f" ({error}): pip install tensorboard, or set it to false"
+        ) from None
+    return SummaryWriter(str(folder), purge_step=step)

@@ -1,0 +1,145 @@
+"""One run of a training stage: its command line, what it computes, how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ssdet.config import canonical_json
+from ssdet.data.feature_store import FeatureStore
+from ssdet.data.frame_store import FrameStore
+from ssdet.files import sha256, sha256_text
+from ssdet.provenance import block, now
+from ssdet.stage import StageError, add_device_argument, device_name
+from ssdet.train.checkpoint import finish_checkpoint
+from ssdet.train.distributed import World
+from ssdet.train.execution import PRECISIONS
+from ssdet.train.setup import Videos, add_data_arguments
+
+# Parts of a job that its checkpoint keeps elsewhere.
+NOT_CONFIG = ("revision", "parents", "classes")
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every training stage takes."""
+    add_data_arguments(parser)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--checkpoint-seconds", type=float, default=300.0)
+    parser.add_argument("--accumulate", type=int, default=1, help="parts of a batch")
+    parser.add_argument("--activation-checkpointing", action="store_true")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument("--tensorboard", action="store_true")
+    add_device_argument(parser)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    Attributes:
+        stage: its name.
+        args: its command line, with that of `add_training_arguments`.
+        world: this process among the run's.
+        job: what it computes; a state of another job is not continued.
+        parents: the files it starts from, by name.
+        started: when, ISO 8601.
+    """
+
+    stage: str
+    args: argparse.Namespace
+    world: World
+    job: Mapping[str, Any]
+    parents: Mapping[str, Path]
+    started: str
+
+    @property
+    def seed(self) -> int:
+        """Start of all its draws."""
+        return int(self.args.seed)
+
+    def finish(self, weights: Mapping[str, Tensor], classes: Sequence[str]) -> None:
+        """Write the checkpoint (nothing volatile in it) and the record of the run.
+
+        Args:
+            weights: of the trained network, for evaluation.
+            classes: names of its outputs.
+        """
+        if not self.world.leads:
+            return
+        revision = self.job["revision"]
+        config = {k: value for k, value in self.job.items() if k not in NOT_CONFIG}
+        checkpoint = {
+            "stage": self.stage,
+            "revision": revision,
+            "config": config,
+            "parents": self.job["parents"],
+            "classes": list(classes),
+            "weights": dict(weights),
+        }
+        gpus = self.world.size if self.world.device.type == "cuda" else 0
+        record = block(
+            self.stage,
+            revision,
+            config,
+            self.parents,
+            self.started,
+            device_name(self.world.device),
+            gpus,
+        )
+        finish_checkpoint(self.args.out, checkpoint, {"provenance": record})
+
+
+def begin(
+    stage: str,
+    revision: int,
+    sections: Sequence[str],
+    args: argparse.Namespace,
+    world: World,
+    videos: Videos,
+    **more: str,
+) -> Run:
+    """Say what a run computes: nothing of where files lie or how fast it goes.
+
+    Args:
+        stage: its name.
+        revision: of the stage.
+        sections: the config sections that it reads, as arguments.
+        args: its command line; what it starts from is `--init`, or nothing.
+        world: this process among the run's.
+        videos: the data set with its frames.
+        more: what else tells it from other runs.
+
+    Raises:
+        StageError: what it starts from is not there.
+    """
+    parents = {"inventory": args.inventory, "training": Path(args.training)}
+    if str(args.init):
+        parents["init"] = Path(args.init)
+    for name, path in parents.items():
+        if not path.is_file():
+            what = "checkpoint" if name == "init" else "file"
+            raise StageError(f"no {what} at {path} (--{name})")
+    job = {
+        **{name: json.loads(getattr(args, name)) for name in sections},
+        **more,
+        "name": args.name,
+        "seed": args.seed,
+        "revision": revision,
+        "parents": {name: sha256(path) for name, path in parents.items()},
+        "classes": list(videos.dataset.classes),
+        "frames_made": identity(videos.store),
+    }
+    return Run(stage, args, world, job, parents, now())
+
+
+def identity(store: FrameStore | FeatureStore) -> str:
+    """A hash of how the files of a store were made; they are too large to hash."""
+    return sha256_text(canonical_json(store.attributes))
