@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
 import sys
 from importlib import metadata, util
-from pathlib import Path
-from typing import Any
+
+from ssdet.commands import convert, evaluate, export
 
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
@@ -28,7 +27,12 @@ PACKAGES = (
     ("onnxruntime", "ssdet export", False),
 )
 ENOUGH_DISK_GB = 5
-NAMES = ("ours", "reference", "slowfast", "pytorchvideo")
+# They import what they need when they run: doctor must start without any of it.
+COMMANDS = {
+    "evaluate": (evaluate, "score predictions, a submission or detected segments"),
+    "convert": (convert, "X3D weights from and to others"),
+    "export": (export, "a single-stream detector as ONNX"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,84 +41,17 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     doctor = commands.add_parser("doctor", help="look at this machine, say what lacks")
     doctor.add_argument("--results", default=".", help="folder that results go to")
-    convert = commands.add_parser("convert", help="X3D weights from and to others")
-    convert.add_argument("source", type=Path, help="weights of any known program")
-    convert.add_argument("out", type=Path, help=".safetensors for ours")
-    convert.add_argument("--to", choices=NAMES, default="ours", help="whose names")
-    export = commands.add_parser("export", help="a single-stream detector as ONNX")
-    export.add_argument("checkpoint", type=Path, help="of the stage fine")
-    export.add_argument("out", type=Path, help=".onnx")
-    export.add_argument("--frames", type=int, help="of every clip (else any number)")
+    doctor.set_defaults(run=lambda args: examine(args.results))
+    for name, (command, help) in COMMANDS.items():
+        one = commands.add_parser(name, help=help)
+        command.add_arguments(one)
+        one.set_defaults(run=command.run)
     args = parser.parse_args(argv)
     try:
-        if args.command == "convert":
-            return rename(args.source, args.out, args.to)
-        if args.command == "export":
-            return write_onnx(args.checkpoint, args.out, args.frames)
-        return examine(args.results)
+        return int(args.run(args))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-
-
-def rename(source: Path, out: Path, names: Any) -> int:
-    """Write X3D weights under the names of another program, and say what was done."""
-    from ssdet.models.exchange import read_weights, write_weights
-
-    weights = read_weights(source)
-    write_weights(out, weights, names, source)
-    for theirs, ours in weights.renamed.items():
-        print(f"{theirs:56} {ours:56} {tuple(weights.state[ours].shape)}")
-    for name in weights.left_out:
-        print(f"{name:56} left out")
-    classes = len(weights.state["head.fc2.bias"])
-    print(
-        f"{len(weights.state)} tensors of {weights.preset}, {classes} classes, from"
-        f" {weights.names} to {names}: {out}, manifest {out}.json"
-    )
-    return 0
-
-
-def write_onnx(path: Path, out: Path, frames: int | None) -> int:
-    """Write the detector of a checkpoint as ONNX, with what its caller must know."""
-    import torch
-
-    from ssdet.files import sha256
-    from ssdet.models import CoarseFine
-    from ssdet.models.onnx_export import export_onnx
-    from ssdet.train.checkpoint import load_checkpoint
-    from ssdet.train.detectors import load_detector
-
-    classes = load_checkpoint(path, "CHECKPOINT")["classes"]
-    model, checkpoint = load_detector(path, classes, {}, torch.device("cpu"))
-    if isinstance(model, CoarseFine):
-        raise ValueError(
-            f"{path} is a two-stream model: beside the video it needs the features of"
-            " another network, which an ONNX file of this one cannot make; export a"
-            " single-stream detector (a checkpoint of the stage fine)"
-        )
-    config = checkpoint["config"]
-    crop, stride = config["spatial"]["crop"], config["sampling"]["stride"]
-    facts = {
-        "format": "ssdet_detector",
-        "version": "1",
-        "input": "RGB, 255 is 1, minus mean, over std; the largest centred square,"
-        " scaled to crop; every stride-th frame",
-        "classes": json.dumps(classes),
-        "mean": json.dumps(config["dataset"]["mean"]),
-        "std": json.dumps(config["dataset"]["std"]),
-        "stride": str(stride),
-        "crop": str(crop),
-        "frames": "any" if frames is None else str(frames),
-        "checkpoint_sha256": sha256(path),
-    }
-    difference = export_onnx(model, out, crop, frames, facts)
-    length = "T" if frames is None else frames
-    print(
-        f"video (B, 3, {length}, {crop}, {crop}) to logits (B, {len(classes)},"
-        f" {length}), at most {difference:.1g} from PyTorch's: {out}"
-    )
-    return 0
 
 
 def examine(results: str) -> int:

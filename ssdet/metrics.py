@@ -10,19 +10,19 @@ challenge script `Charades_v1_localize`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.ranks import descending_order, rows_ahead
+
 Array = npt.NDArray[Any]
 Ties = Literal["row_order", "grouped"]
-COLUMNS = 16  # classes ranked in one go: a cache line of float32 scores
-PIECE = 256  # rows
-FEW = 2**17  # rows that are sorted in one go
-BINS = 2**19
-SAMPLE = 4096  # rows that the width of the bins is chosen by
+COLUMNS = 32  # classes that are held, class by class, at once
+PIECE = 1024  # rows
 
 
 def average_precision(
@@ -55,18 +55,14 @@ def average_precision(
             "scores and labels must both be (rows, classes), got"
             f" {scores.shape} and {labels.shape}"
         )
-    starts = range(0, scores.shape[1], COLUMNS)
-
-    def block(start: int) -> Array:
-        return class_average_precision(
-            _class_major(scores, start),
-            _class_major(labels, start),
-            ties,
-            first_class=start,
-        )
-
-    with ThreadPoolExecutor(threads) as pool:  # NumPy sorts without Python's lock
-        return np.concatenate([np.empty(0), *pool.map(block, starts)])
+    rows = _rows_of_classes(_as_positive(labels))
+    ap = [np.empty(0)]
+    held = np.empty((min(COLUMNS, scores.shape[1]), len(scores)), scores.dtype)
+    for start in range(0, scores.shape[1], COLUMNS):
+        block = slice(start, start + COLUMNS)
+        of_class = _class_major(scores[:, block], held)
+        ap.append(_each_class(of_class, rows[block], ties, threads, start))
+    return np.concatenate(ap)
 
 
 def class_average_precision(
@@ -97,14 +93,8 @@ def class_average_precision(
             "scores and labels must both be (classes, rows), got"
             f" {scores.shape} and {labels.shape}"
         )
-    _refuse_nan(scores, first_class)
-    positive = _as_positive(labels)
-
-    def one(row: int) -> float:
-        return _one_class(scores[row], positive[row], ties)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return np.array(list(pool.map(one, range(len(scores)))), dtype=np.float64)
+    rows = [np.flatnonzero(row) for row in _as_positive(labels)]
+    return _each_class(scores, rows, ties, threads, first_class)
 
 
 def positives(labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -127,88 +117,35 @@ def weighted_mean_over_present(ap: npt.ArrayLike, positives: npt.ArrayLike) -> f
     return _mean(np.asarray(ap, dtype=np.float64), np.asarray(positives, np.float64))
 
 
-def descending_order(scores: Array) -> npt.NDArray[np.int64]:
-    """Row numbers by falling score, equal scores in row order.
+def _each_class(
+    scores: Array, rows: Sequence[Array], ties: Ties, threads: int, first_class: int
+) -> npt.NDArray[np.float64]:
+    """AP (K,) of scores (K, N), given the numbers of each class's positive rows."""
+    _refuse_nan(scores, first_class)
+    ap = np.empty(len(scores))
 
-    A stable sort by 16-bit digits, the lowest first: NumPy sorts 16-bit integers by
-    counting, in a fraction of the time that a stable sort of floats takes.
+    def share(first: int) -> None:
+        space = np.empty(scores.shape[1], dtype=np.int64)
+        for number in range(first, len(scores), threads):
+            ap[number] = _one_class(scores[number], rows[number], ties, space)
 
-    Args:
-        scores: (N,), float32 or float64, no NaN.
-    """
-    signed = np.int32 if scores.dtype == np.float32 else np.int64
-    # + 0.0 turns -0.0 into 0.0, which it equals in all but its bits.
-    bits = (scores + scores.dtype.type(0)).view(signed)
-    # The bits of floats count up from 0.0 and, below it, down from the sign bit: turn
-    # the former round, and as unsigned numbers they all fall while the score rises.
-    turn = np.where(bits < 0, signed(0), signed(np.iinfo(signed).max))
-    key = (bits ^ turn).view(f"u{bits.itemsize}")
-    order = np.argsort(key.astype(np.uint16), kind="stable")
-    for shift in range(16, 8 * bits.itemsize, 16):
-        digit = (key >> key.dtype.type(shift)).astype(np.uint16)
-        order = order[np.argsort(digit[order], kind="stable")]
-    return order
+    with ThreadPoolExecutor(threads) as pool:  # NumPy counts without Python's lock
+        list(pool.map(share, range(threads)))
+    return ap
 
 
-def _one_class(scores: Array, positive: Array, ties: Ties) -> float:
-    order, skipped = _order_that_matters(scores, positive)
-    place = np.flatnonzero(positive[order])  # (P,), of the positives, from 0
-    if not place.size:
+def _one_class(scores: Array, rows: Array, ties: Ties, space: Array) -> float:
+    """AP of scores (N,), of which the rows (P,) are positive."""
+    if not rows.size:
         return float("nan")
-    hits = np.arange(1, place.size + 1)
+    ahead = np.sort(rows_ahead(scores, rows, space))
+    hits = np.arange(1, rows.size + 1)
     if ties == "grouped":
-        ranked = scores[order]
+        ranked = scores[descending_order(scores)]
         last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-        place = last[np.searchsorted(last, place)]  # end of each positive's run of ties
-        hits = np.searchsorted(place, place, side="right")
-    return float(np.mean(hits / (place + skipped[place] + 1)))
-
-
-def _order_that_matters(scores: Array, positive: Array) -> tuple[Array, Array]:
-    """Rows by falling score, without most of those that lie between two positives.
-
-    The rows are counted in bins of equal width. Only those that share a bin with a
-    positive must be sorted to know the positives' ranks; that is a small part of them,
-    and no bad choice of the bins can make a rank wrong.
-
-    Args:
-        scores: (N,), no NaN.
-        positive: (N,), bool.
-
-    Returns:
-        Row numbers (M,) by falling score, equal scores in row order, and (M,): how many
-        rows left out rank ahead of each.
-    """
-    bins = _bins(scores) if len(scores) > FEW else None
-    if bins is None:
-        order = descending_order(scores)
-        return order, np.zeros(len(order), dtype=np.int64)
-    wanted = np.zeros(BINS, dtype=np.bool_)
-    wanted[bins[positive]] = True
-    rows = np.flatnonzero(wanted[bins])
-    count = np.bincount(bins, minlength=BINS)
-    ahead = np.cumsum(count) - count  # rows in better bins
-    order = rows[descending_order(scores[rows])]
-    bins = bins[order]
-    starts = np.append(True, bins[1:] != bins[:-1]) if bins.size else bins > 0
-    first = np.maximum.accumulate(np.where(starts, np.arange(bins.size), 0))
-    return order, ahead[bins] - first
-
-
-def _bins(scores: Array) -> Array | None:
-    """Bin (N,) of each row, 0 for the highest scores; None if there is no width."""
-    sample = np.sort(scores[:: len(scores) // SAMPLE + 1])
-    sample = sample[np.isfinite(sample)]
-    if not sample.size:
-        return None
-    edge = sample.size // 1000  # the few beyond these share the first and last bin
-    low, high = sample[edge], sample[-1 - edge]
-    with np.errstate(over="ignore"):
-        width = high - low
-        if not 0 < width < np.inf:
-            return None
-        place = (high - scores) / width * scores.dtype.type(BINS)
-    return np.clip(place, 0, BINS - 1, out=place).astype(np.int32)
+        ahead = last[np.searchsorted(last, ahead)]  # end of each positive's run of ties
+        hits = np.searchsorted(ahead, ahead, side="right")
+    return float(np.mean(hits / (ahead + 1)))
 
 
 def _mean(ap: Array, weight: Array) -> float:
@@ -228,11 +165,14 @@ def _as_scores(scores: npt.ArrayLike) -> Array:
 
 
 def _as_positive(labels: Array) -> Array:
+    """The labels as booleans; those of one byte are not copied."""
     if labels.dtype == np.bool_:
         return labels
     if labels.size and (labels.min() < 0 or labels.max() > 1):
         found = labels.min() if labels.min() < 0 else labels.max()
         raise ValueError(f"labels must be 0 or 1, found {found}")
+    if labels.dtype in (np.uint8, np.int8):
+        return labels.view(np.bool_)
     positive = labels.astype(np.bool_)
     if not np.issubdtype(labels.dtype, np.integer) and (positive != labels).any():
         raise ValueError(
@@ -242,18 +182,27 @@ def _as_positive(labels: Array) -> Array:
     return positive
 
 
-def _class_major(array: Array, start: int) -> Array:
-    """Columns from `start` as rows, copied in pieces that stay in the cache."""
-    columns = array[:, start : start + COLUMNS]
-    out = np.empty(columns.shape[::-1], dtype=array.dtype)
-    for row in range(0, len(array), PIECE):
+def _rows_of_classes(positive: Array) -> list[Array]:
+    """Row numbers of the positives of each class, of (N, K)."""
+    classes = positive.shape[1]
+    row, number = np.divmod(np.flatnonzero(positive), max(classes, 1))
+    order = np.argsort(number.astype(np.uint16), kind="stable")  # counts, as for ranks
+    ends = np.cumsum(np.bincount(number, minlength=classes))
+    return np.split(row[order], ends[:-1]) if classes else []
+
+
+def _class_major(columns: Array, held: Array) -> Array:
+    """Columns (N, C) as rows, copied into `held` in pieces that stay in the cache."""
+    out = held[: columns.shape[1]]
+    for row in range(0, len(columns), PIECE):
         out[:, row : row + PIECE] = columns[row : row + PIECE].T
     return out
 
 
 def _refuse_nan(scores: Array, first_class: int) -> None:
-    bad = np.isnan(scores)
-    if bad.any():
+    worst = scores.max(axis=1, initial=-np.inf)  # NaN wherever one is
+    if np.isnan(worst).any():
+        bad = np.isnan(scores)
         classes = np.flatnonzero(bad.any(axis=1))
         row = np.flatnonzero(bad[classes[0]])[0]
         raise ValueError(

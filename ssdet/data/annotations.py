@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Dataset:
     Attributes:
         name: of the data set, as in the configuration.
         classes: class names in the order of the network's outputs.
-        records: of both splits, sorted by video_id.
+        records: of both splits, sorted by video_id unless read as written.
         irregularities: how many segments were reversed, zero_length, past_end or
             duplicate, and how many videos are without_actions.
     """
@@ -77,7 +78,7 @@ class Dataset:
     irregularities: dict[str, int]
 
     def of(self, split: str) -> tuple[VideoRecord, ...]:
-        """The videos of `training` or `testing`, sorted by video_id."""
+        """The videos of `training` or `testing`, in the order of `records`."""
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}, expected {' or '.join(SPLITS)}")
         return tuple(record for record in self.records if record.split == split)
@@ -95,6 +96,7 @@ def read_dataset(
     testing: Path,
     classes: Path | None,
     durations: Mapping[str, float] | None = None,
+    as_written: bool = False,
 ) -> Dataset:
     """Read the labels of both splits and check every row.
 
@@ -106,6 +108,8 @@ def read_dataset(
             each video which split it belongs to.
         classes: list of the classes; None: the sorted labels of the training videos.
         durations: seconds of videos whose duration the annotation does not state.
+        as_written: keep every segment as it is and the videos in the files' order, as
+            official scripts do, whatever `config` says of segments.
 
     Raises:
         ConfigError: a key of `config` is bad.
@@ -128,24 +132,30 @@ def read_dataset(
     records = []
     for video, split in raw:
         duration_s = video.duration_s or (durations or {}).get(video.video_id)
-        if recipe.segments == "refuse":
+        if as_written:
+            kept = _spanning(video, duration_s)
+        elif recipe.segments == "refuse":
             kept = refuse(_spanning(video, duration_s), duration_s, problems)
+            kept = without_duplicates(kept, counts)
         else:
             kept = repair(_spanning(video, duration_s), duration_s, counts)
-        segments = sorted(
-            (segment.start_s, segment.end_s, names.get(segment.label, segment.label))
-            for segment in without_duplicates(kept, counts)
-        )
+            kept = without_duplicates(kept, counts)
+        segments = [
+            Segment(s.start_s, s.end_s, names.get(s.label, s.label)) for s in kept
+        ]
+        if not as_written:
+            segments.sort(key=attrgetter("start_s", "end_s", "label"))
         record = VideoRecord(
             video.video_id,
             video.duration_s,
-            tuple(Segment(*segment) for segment in segments),
+            tuple(segments),
             split,
         )
         records.append(record)
     _raise(name, problems)
     counts["without_actions"] = sum(not record.segments for record in records)
-    records.sort(key=lambda record: record.video_id)
+    if not as_written:
+        records.sort(key=lambda record: record.video_id)
     dataset = Dataset(name, tuple(names.values()), tuple(records), dict(counts))
     _log(dataset)
     return dataset

@@ -37,7 +37,20 @@ def frame_labels(
     Raises:
         ValueError: a segment's label is not one of `classes`.
     """
-    return _mark(segments, classes, np.arange(frames) / fps, strict=True)
+    return labels_at(segments, classes, np.arange(frames) / fps)
+
+
+def labels_at(
+    segments: Sequence[Segment],
+    classes: Mapping[str, int],
+    times_s: npt.NDArray[np.float64],
+) -> Labels:
+    """Label rising times (N,) by the strict rule of `frame_labels`: (K, N), 0 or 1.
+
+    Raises:
+        ValueError: a segment's label is not one of `classes`.
+    """
+    return _mark(segments, classes, times_s, strict=True)
 
 
 def official_instants(

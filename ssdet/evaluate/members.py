@@ -28,13 +28,7 @@ def refuse_unfit(
         StageError: one does not; the message names the file and both values.
     """
     for member in members:
-        if member.dataset != dataset.name:
-            raise StageError(
-                f"{member.path} was predicted for the data set {member.dataset!r},"
-                f" this is {dataset.name!r}"
-            )
-        if member.classes != dataset.classes:
-            raise StageError(_other_classes(member, dataset))
+        refuse_other_classes(member, dataset)
         refuse_other_videos(member.path, member.video_ids, videos)
     counts = Counter(member.model for member in members)
     twice = [name for name, count in counts.items() if count > 1]
@@ -44,6 +38,21 @@ def refuse_unfit(
             f"{', '.join(twice)} would count twice in the mean: {', '.join(paths)} are"
             " of the same model"
         )
+
+
+def refuse_other_classes(member: Predictions, dataset: Dataset) -> None:
+    """See that a file of predictions is of this data set and its classes.
+
+    Raises:
+        StageError: it is not; the message names the file and both values.
+    """
+    if member.dataset != dataset.name:
+        raise StageError(
+            f"{member.path} was predicted for the data set {member.dataset!r},"
+            f" this is {dataset.name!r}"
+        )
+    if member.classes != dataset.classes:
+        raise StageError(_other_classes(member, dataset))
 
 
 def group_by_rate(

@@ -1,10 +1,13 @@
 """Which frames count, and the numbers that are computed from them.
 
-Three numbers, never to be compared with each other:
+Four numbers, never to be compared with each other:
 
 dense_map
     Every frame of every test video at the raw frame rate, labels by the strict rule,
     logits interpolated linearly to the frames' times. Long videos weigh more.
+step_map
+    The same at the rows of the predictions, as detectors on features of some rate are
+    scored in the literature. Only of single files: members may differ in their rates.
 map_25, map_25_weighted
     The 25 official instants of every test video, both ends of a segment included,
     logits interpolated to the instants: the plain mean over classes, and the mean
@@ -20,53 +23,26 @@ Source: heads_and_evaluation, sections 4.2 to 4.7; ssdet, section 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ssdet.data.annotations import Segment
-from ssdet.data.frame_labels import frame_labels, instant_labels, official_instants
-from ssdet.data.interpolate import Stream, average
-from ssdet.evaluate.protocol import EvaluatedVideo, Lost
-from ssdet.metrics import (
-    class_average_precision,
-    mean_over_present,
-    weighted_mean_over_present,
+from ssdet.data.frame_labels import (
+    frame_labels,
+    instant_labels,
+    labels_at,
+    official_instants,
 )
+from ssdet.data.interpolate import Stream
+from ssdet.evaluate.protocol import EvaluatedVideo, Lost
+from ssdet.evaluate.ranked_rows import Part, Scores, rank
+from ssdet.metrics import mean_over_present, weighted_mean_over_present
 from ssdet.stage import StageError
 
-BLOCK_BYTES = 2**28  # of the scores that are held at once
-
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What one protocol gives.
-
-    Attributes:
-        ap: (K,), NaN for classes without positives.
-        positives: (K,), positive rows.
-        rows: how many rows were ranked.
-    """
-
-    ap: Array
-    positives: Array
-    rows: int
-
-    @property
-    def chance(self) -> Array:
-        """Expected AP (K,) of random scores: the class's share of positive rows.
-
-        ASSUME: that share stands for the exact expectation, which is higher by about
-        ln(rows) / rows.
-        """
-        share = self.positives / max(self.rows, 1)
-        return np.where(self.positives > 0, share, np.nan)
 
 
 def dense_scores(
@@ -84,7 +60,7 @@ def dense_scores(
         threads: classes ranked at once; changes no value.
     """
     parts = [
-        _Part(
+        Part(
             video.segments,
             partial(frame_labels, frames=len(at_s), fps=video.timeline.fps),
             at_s,
@@ -93,7 +69,34 @@ def dense_scores(
         for video in videos
         for at_s in [np.arange(video.timeline.frames) / video.timeline.fps]
     ]
-    return _rank(parts, classes, threads)
+    return rank(parts, classes, threads)
+
+
+def step_scores(
+    videos: Sequence[EvaluatedVideo],
+    streams: Mapping[str, Sequence[Stream]],
+    classes: Mapping[str, int],
+    threads: int = 1,
+) -> Scores:
+    """Average precision over the rows of the predictions, each at its own time.
+
+    Args:
+        videos: what is evaluated.
+        streams: logits of each of them, one stream.
+        classes: column of each of the K classes.
+        threads: classes ranked at once; changes no value.
+    """
+    parts = [
+        Part(
+            video.segments,
+            partial(labels_at, times_s=stream.times_s),
+            stream.times_s,
+            (stream,),
+        )
+        for video in videos
+        for stream in streams[video.video_id]
+    ]
+    return rank(parts, classes, threads)
 
 
 def instant_scores(
@@ -122,7 +125,7 @@ def instant_scores(
         if video.length_s is not None
     ]
     parts = [
-        _Part(
+        Part(
             segments,
             partial(instant_labels, length_s=length_s),
             official_instants(length_s),
@@ -130,7 +133,7 @@ def instant_scores(
         )
         for segments, length_s, logits in [*known, *ranked_last]
     ]
-    return _rank(parts, classes, threads)
+    return rank(parts, classes, threads)
 
 
 def metrics_of(
@@ -161,63 +164,6 @@ def metrics_of(
             for k, name in enumerate(classes)
         ],
     }
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The N rows of one video: what is shown, when it is asked, what was predicted.
-
-    Attributes:
-        segments: actions.
-        label: (segments, classes) -> (K, N).
-        at_s: (N,), times of the rows.
-        streams: logits; none ranks the rows last.
-    """
-
-    segments: Sequence[Segment]
-    label: Callable[[Sequence[Segment], Mapping[str, int]], Array]
-    at_s: Array
-    streams: Sequence[Stream]
-
-    def labels(self, classes: Mapping[str, int]) -> Array:
-        """Labels (K, N) of some classes."""
-        inside = [segment for segment in self.segments if segment.label in classes]
-        return self.label(inside, classes)
-
-    def scores(self, columns: slice) -> Array:
-        """Mean logits (K, N) of some classes."""
-        if not self.streams:
-            return np.full((columns.stop - columns.start, len(self.at_s)), -np.inf)
-        return average(self.streams, self.at_s, columns).T
-
-
-def _rank(parts: Sequence[_Part], classes: Mapping[str, int], threads: int) -> Scores:
-    """AP of every class; a block of classes at a time, all rows of it in memory."""
-    rows = sum(len(part.at_s) for part in parts)
-    ap, positives = [], []
-    for block in _blocks(len(classes), rows):
-        inside = {
-            name: column - block.start
-            for name, column in classes.items()
-            if block.start <= column < block.stop
-        }
-        scores = np.empty((len(inside), rows))
-        labels = np.empty((len(inside), rows), dtype=np.uint8)
-        row = 0
-        for part in parts:
-            span = slice(row, row + len(part.at_s))
-            scores[:, span], labels[:, span] = part.scores(block), part.labels(inside)
-            row = span.stop
-        first = block.start
-        ap.append(class_average_precision(scores, labels, "row_order", threads, first))
-        positives.append(labels.sum(axis=1, dtype=np.int64))
-    return Scores(np.concatenate(ap), np.concatenate(positives), rows)
-
-
-def _blocks(classes: int, rows: int) -> Iterator[slice]:
-    width = max(1, BLOCK_BYTES // (8 * max(rows, 1)))
-    for start in range(0, classes, width):
-        yield slice(start, min(start + width, classes))
 
 
 def _means(dense: Array, instants: Array, positives: Array) -> dict[str, Any]:

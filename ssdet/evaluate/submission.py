@@ -9,6 +9,7 @@ Source: heads_and_evaluation, section 4.4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -53,28 +54,64 @@ def write_submission(
                 file.write(f"{video_id} {number} {text}\n")
 
 
+@dataclass(frozen=True)
+class Submission:
+    """Scores of a submission, and what it has too little or too much of.
+
+    Attributes:
+        scores: (V, 25, K); an instant without a line scores -inf.
+        given: (V, 25), whether an instant has a line.
+        unknown: ids that are not asked for, in the file's order.
+        outside: lines of known videos with other numbers than those of the 25 instants.
+        repeated: lines whose video and instant come again later; the last one counts.
+    """
+
+    scores: npt.NDArray[np.float64]
+    given: npt.NDArray[np.bool_]
+    unknown: tuple[str, ...]
+    outside: int
+    repeated: int
+
+
 def read_submission(
     path: str | Path, video_ids: Sequence[str], classes: int
-) -> tuple[npt.NDArray[np.float64], int]:
+) -> Submission:
     """Read a submission as the official script does.
 
-    Lines may be in any order; those of other videos or other numbers are ignored; of
-    two lines for the same instant the last counts; if the smallest number of the whole
-    file is 0, all count from 0.
+    Numbers may start at 0 or 1. Lines may have any order; ids and numbers that are not
+    asked for are left out; the last line of a video and number counts.
 
     Args:
         path: the text file.
-        video_ids: the V videos that are evaluated, in order.
+        video_ids: the V videos, in the order in which the rows are ranked.
         classes: number K of classes.
-
-    Returns:
-        Scores (V, 25, K), minus infinity for instants without a line, and the number
-        of instants that have one.
 
     Raises:
         ValueError: a line has another number of fields, a field is no number, or a
             score is NaN; the first few lines are named.
     """
+    place = {video_id: row for row, video_id in enumerate(video_ids)}
+    scores = np.full((len(video_ids), INSTANTS, classes), -np.inf)
+    count = np.zeros(scores.shape[:2], dtype=np.int64)
+    unknown: dict[str, None] = {}
+    outside = 0
+    lines = _lines(path, classes)
+    first = 0 if lines and min(number for _, number, _ in lines) == 0 else 1
+    for video_id, number, values in lines:
+        if video_id not in place:
+            unknown[video_id] = None
+        elif not 0 <= number - first < INSTANTS:
+            outside += 1
+        else:
+            scores[place[video_id], number - first] = values
+            count[place[video_id], number - first] += 1
+    repeated = int((count - (count > 0)).sum())
+    return Submission(scores, count > 0, tuple(unknown), outside, repeated)
+
+
+def _lines(
+    path: str | Path, classes: int
+) -> list[tuple[str, int, npt.NDArray[np.float64]]]:
     lines, bad = [], []
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
@@ -91,15 +128,7 @@ def read_submission(
             f"{path} is not a submission of {classes} classes; expected lines of an"
             f" id, a number and {classes} scores. {'; '.join(bad[:SHOWN])}{more}"
         )
-    first = 0 if lines and min(number for _, number, _ in lines) == 0 else 1
-    place = {video_id: row for row, video_id in enumerate(video_ids)}
-    scores = np.full((len(video_ids), INSTANTS, classes), -np.inf)
-    given = np.zeros(scores.shape[:2], dtype=np.bool_)
-    for video_id, number, values in lines:
-        if video_id in place and 0 <= number - first < INSTANTS:
-            scores[place[video_id], number - first] = values
-            given[place[video_id], number - first] = True
-    return scores, int(given.sum())
+    return lines
 
 
 def _parsed(

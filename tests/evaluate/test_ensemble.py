@@ -218,10 +218,11 @@ def test_submission_holds_the_mean_logits(home):
     path = home.folder / "submission.txt"
     members = home.member("one", first), home.member("two", second)
     home.run(*members, more=("--submission", str(path)))
-    scores, matched = read_submission(path, ["a", "b", "c"], 3)
-    assert matched == 75
+    submission = read_submission(path, ["a", "b", "c"], 3)
+    assert submission.given.all()
     expected = expected_scores([first, second])[2]
-    np.testing.assert_allclose(scores.reshape(-1, 3), expected, atol=1e-12)
+    found = submission.scores.reshape(-1, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_lost_videos_are_counted_and_listed(home):

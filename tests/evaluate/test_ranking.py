@@ -9,9 +9,9 @@ from ssdet import metrics
 from ssdet.data.annotations import Segment
 from ssdet.data.interpolate import Stream
 from ssdet.data.sampling import Timeline
-from ssdet.evaluate import ranking
+from ssdet.evaluate import ranked_rows, ranking
 from ssdet.evaluate.protocol import EvaluatedVideo, Lost
-from ssdet.evaluate.ranking import Scores
+from ssdet.evaluate.ranked_rows import Scores
 
 CLASSES = {"a": 0, "b": 1}
 
@@ -80,9 +80,9 @@ def test_blocks_of_classes_change_nothing(monkeypatch):
         videos.append(video(f"v{number}", 30 + number, 8.0, *segments))
         streams[f"v{number}"] = [stream(draws.normal(size=(5, 7)), np.arange(5) * 1.7)]
     whole = ranking.dense_scores(videos, streams, classes)
-    monkeypatch.setattr(ranking, "BLOCK_BYTES", 8 * 93 * 3)
+    monkeypatch.setattr(ranked_rows, "BLOCK_BYTES", 8 * 93 * 3)
     blocks = ranking.dense_scores(videos, streams, classes, threads=2)
-    assert len(list(ranking._blocks(7, 93))) == 3
+    assert len(list(ranked_rows._blocks(7, 93))) == 3
     assert (whole.ap == blocks.ap).all()
     assert (whole.positives == blocks.positives).all()
 
@@ -142,3 +142,12 @@ def test_no_action_at_any_instant():
     assert found["dense_map"] == 0.5
     assert found["map_25"] is None and found["map_25_weighted"] is None
     assert found["chance"]["map_25"] is None
+
+
+def test_steps_stand_for_their_own_times():
+    # rows at 0, 2, 3 s; "a" is seen at 2 s and 3 s, where the logits are 6 and 4
+    videos = [video("v", 4, 4.0, (0.0, 3.5, "a"))]
+    streams = {"v": [stream([[5.0, 0.0], [6.0, 0.0], [4.0, 0.0]], [0.0, 2.0, 3.0])]}
+    found = ranking.step_scores(videos, streams, CLASSES)
+    assert found.rows == 3 and found.positives.tolist() == [2, 0]
+    assert found.ap[0] == (1 + 2 / 3) / 2

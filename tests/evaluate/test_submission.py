@@ -19,30 +19,32 @@ def test_round_trip_is_exact(tmp_path, dtype):
     write_submission(tmp_path / "s.txt", zip("ba", scores, strict=True))
     text = (tmp_path / "s.txt").read_text().splitlines()
     assert len(text) == 50 and text[0].startswith("b 1 ") and len(text[0].split()) == 5
-    found, matched = read_submission(tmp_path / "s.txt", ["a", "b"], 3)
-    assert matched == 50
-    np.testing.assert_array_equal(found, scores[::-1])
+    found = read_submission(tmp_path / "s.txt", ["a", "b"], 3)
+    assert found.given.all() and found.unknown == ()
+    np.testing.assert_array_equal(found.scores, scores[::-1])
 
 
 def test_missing_lines_score_minus_infinity(tmp_path):
     path = lines(tmp_path / "s.txt", "a 2 0.5 0.25", "", "a 25 1 2")
-    found, matched = read_submission(path, ["a", "b"], 2)
-    assert matched == 2
+    submission = read_submission(path, ["a", "b"], 2)
+    found = submission.scores
+    assert np.argwhere(submission.given).tolist() == [[0, 1], [0, 24]]
     assert found[0, 1].tolist() == [0.5, 0.25] and found[0, 24].tolist() == [1, 2]
     assert np.isneginf(found).sum() == 2 * 50 - 4
 
 
 def test_the_smallest_number_decides_where_counting_starts(tmp_path):
     path = lines(tmp_path / "s.txt", "other 0 9", "a 1 5", "a 24 6", "a 25 7")
-    found, matched = read_submission(path, ["a"], 1)
-    assert matched == 2
-    assert (found[0, 1], found[0, 24]) == (5, 6)
+    found = read_submission(path, ["a"], 1)
+    assert np.flatnonzero(found.given).tolist() == [1, 24]
+    assert (found.scores[0, 1], found.scores[0, 24]) == (5, 6)
 
 
 def test_others_are_ignored_and_the_last_line_counts(tmp_path):
     path = lines(tmp_path / "s.txt", "a 1 1", "x 1 2", "a 26 3", "a 1 4", "a -3 5")
-    found, matched = read_submission(path, ["a"], 1)
-    assert (matched, found[0, 0, 0]) == (1, 4)
+    found = read_submission(path, ["a"], 1)
+    assert found.given.sum() == 1 and found.scores[0, 0, 0] == 4
+    assert (found.unknown, found.outside, found.repeated) == (("x",), 2, 1)
 
 
 def test_bad_lines_are_listed(tmp_path):

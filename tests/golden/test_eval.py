@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from ssdet import metrics
+from ssdet.config import DatasetConfig
 from ssdet.data.annotations import Segment
 from ssdet.data.frame_labels import instant_labels
+from ssdet.evaluate.evaluate_file import evaluate_file
 from ssdet.evaluate.instants import instant_steps
 from ssdet.evaluate.submission import read_submission
 
@@ -155,9 +157,43 @@ def test_submission(golden_file):
     assert table.sum() == expected["labels_total"]
     for name, values in expected["expected"].items():
         path = folder / f"{name}.txt"
-        scores, matched = read_submission(path, [r["id"] for r in rows], len(classes))
-        assert matched == values["matched_frames"], name
-        check(values, scores.reshape(-1, len(classes)), table, name)
+        found = read_submission(path, [r["id"] for r in rows], len(classes))
+        assert found.given.sum() == values["matched_frames"], name
+        check(values, found.scores.reshape(-1, len(classes)), table, name)
+
+
+@pytest.mark.golden("annotations.csv")
+def test_the_command_scores_submissions(golden_file, tmp_path):
+    """`ssdet evaluate` gives the official script's numbers."""
+    folder = golden_file.parent
+    expected = read(folder / "expected.json")
+    names = [f"c{k:03d}" for k in range(len(expected["label_counts"]))]
+    (tmp_path / "classes.txt").write_text("".join(f"{name} x\n" for name in names))
+    (tmp_path / "training.csv").write_text("id,actions,length\nother,c000 0 1,2\n")
+    section = DatasetConfig(
+        format="charades",
+        videos="none",
+        fps=24.0,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        segments="refuse",
+        annotations={
+            "training": str(tmp_path / "training.csv"),
+            "testing": str(golden_file),
+            "classes": str(tmp_path / "classes.txt"),
+        },
+    )
+    for name, values in expected["expected"].items():
+        path = folder / f"{name}.txt"
+        result = evaluate_file(path, "made_up", section, None, True, 1, None)
+        found = result["metrics"]
+        value = values["map_skip_empty"]
+        assert found["map_25"] == pytest.approx(value, abs=TOLERANCE), name
+        value = values["wap_skip_empty"]
+        assert found["map_25_weighted"] == pytest.approx(value, abs=TOLERANCE), name
+        for row, ap in zip(found["per_class"], values["ap_official"], strict=True):
+            ap_25 = np.nan if row["ap_25"] is None else row["ap_25"]
+            assert ap_25 == pytest.approx(float(ap), abs=TOLERANCE, nan_ok=True), name
 
 
 def _segments(row):

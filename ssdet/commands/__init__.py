@@ -1,0 +1,1 @@
+"""The subcommands of `ssdet`, one module each: arguments, and what they do."""

@@ -1,0 +1,74 @@
+"""Ranks of a few rows: the same as of a stable sort, whatever the scores are like."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssdet import ranks
+
+
+def ranks_of_all(scores):
+    """Rank of each row, by NumPy's own stable sort."""
+    found = np.empty(len(scores), np.int64)
+    found[np.argsort(-scores, kind="stable")] = np.arange(len(scores))
+    return found
+
+
+def test_ranks_by_hand():
+    scores = np.array([1.0, 3.0, 3.0, 2.0, 3.0])
+    assert ranks.rows_ahead(scores, np.array([0, 2, 4])).tolist() == [4, 1, 2]
+    assert ranks.rows_ahead(scores, np.array([], np.int64)).size == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_order_is_that_of_a_stable_sort(dtype, data):
+    width = 8 * np.dtype(dtype).itemsize
+    numbers = st.floats(allow_nan=False, width=width)
+    few = st.sampled_from([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 1e-30, -1e-30])
+    scores = np.array(data.draw(st.lists(numbers | few, max_size=60)), dtype)
+    expected = np.argsort(-scores, kind="stable")
+    assert ranks.descending_order(scores).tolist() == expected.tolist()
+
+
+SPREADS = {
+    "logits": lambda x: x,
+    "ties": lambda x: x.round(1),
+    "saturated": lambda x: np.clip(x, -0.5, 0.5),
+    "outlier": lambda x: np.where(np.arange(x.size) == 7, 1e30, x),
+    "infinite": lambda x: np.where(np.arange(x.size) % 5, x, -np.inf),
+    "both infinite": lambda x: np.where(x > 0, np.inf, -np.inf),
+    "equal": lambda x: 0 * x,
+    "two": lambda x: np.where(x > 2, 1.0, 1.0 + 2**-23),
+    "tiny": lambda x: x * 1e-40,
+    "huge": lambda x: x * 1e38,
+    "tails": lambda x: np.sinh(9 * x),
+    "zeros of both signs": lambda x: np.where(x > 1, x, np.copysign(0.0, x)),
+}
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.02, 0.9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("spread", SPREADS)
+def test_bins_change_nothing(monkeypatch, spread, dtype, share):
+    draws = np.random.default_rng(7)
+    with np.errstate(over="ignore"):
+        scores = SPREADS[spread](draws.normal(size=5000)).astype(dtype)
+    rows = draws.permutation(5000)[: int(5000 * share)]
+    expected = ranks_of_all(scores)[rows]
+    space = np.full(5000, -1)
+    monkeypatch.setattr(ranks, "FEW", 100)
+    monkeypatch.setattr(ranks, "PIECE", 999)
+    for bins in (2, 64, 2**14):
+        monkeypatch.setattr(ranks, "BINS", bins)
+        assert (ranks.rows_ahead(scores, rows) == expected).all()
+        assert (ranks.rows_ahead(scores, rows, space) == expected).all()
+
+
+def test_many_rows():
+    draws = np.random.default_rng(1)
+    scores = draws.normal(size=2**17).astype(np.float32)
+    rows = np.flatnonzero(draws.random(2**17) < 0.01)
+    assert (ranks.rows_ahead(scores, rows) == ranks_of_all(scores)[rows]).all()
