@@ -138,7 +138,7 @@ class OptimizerConfig(Section):
     """What every training stage says of its optimiser."""
 
     batch_size: PositiveInt
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "adam", "adamw"]
     learning_rate: PositiveFloat
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: NonNegativeFloat
@@ -307,6 +307,7 @@ class SpotFeatures(Section):
     map: Literal["layer1", "layer2", "layer3", "layer4", "conv5"]
     width: PositiveInt
     folders: dict[Name, str]
+    tables: dict[Name, str]
 
 
 class SpotLabels(Section):
@@ -329,17 +330,12 @@ class SpotLosses(Section):
     hide_easy: Annotated[float, Field(ge=0, lt=1)]
 
 
-class SpotOptimizer(Section):
+class SpotOptimizer(OptimizerConfig):
     """What both stages of SPOT say of their optimiser."""
 
-    batch_size: PositiveInt
-    optimizer: Literal["adam", "adamw"]
-    learning_rate: PositiveFloat
-    weight_decay: NonNegativeFloat
     epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
     drop_epochs: tuple[PositiveFloat, ...]
-    drop_factor: Annotated[float, Field(gt=0, lt=1)]
-    validate_every: PositiveInt
     keep: Literal["last", "best"]
 
 
@@ -351,6 +347,11 @@ class SpotPretrain(SpotOptimizer):
     mask: NonNegativeFloat
     reconstruction: NonNegativeFloat
     order: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("spot.pretrain", self.warmup_epochs, self.epochs)
+        return self
 
 
 class SpotTrain(SpotOptimizer):
@@ -369,6 +370,11 @@ class SpotTrain(SpotOptimizer):
     shift_divisor: PositiveInt
     drop_shifted: Annotated[float, Field(ge=0, lt=1)]
     drop_flipped: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("spot.train", self.warmup_epochs, self.epochs)
+        return self
 
     @model_validator(mode="after")
     def _band_is_ordered(self) -> Self:

@@ -27,8 +27,13 @@ NOT_CONFIG = ("revision", "parents", "classes")
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every training stage takes."""
+    """Add what every training stage on frames takes."""
     add_data_arguments(parser)
+    add_run_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every training stage takes."""
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=0)

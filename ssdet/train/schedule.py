@@ -8,11 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ssdet.config import CoarseFineConfig, FineConfig, PretrainConfig
+from ssdet.config import (
+    CoarseFineConfig,
+    FineConfig,
+    PretrainConfig,
+    SpotOptimizer,
+)
 
 
 def rate_at(
-    config: PretrainConfig | FineConfig | CoarseFineConfig,
+    config: PretrainConfig | FineConfig | CoarseFineConfig | SpotOptimizer,
     step: int,
     *,
     steps: int,
