@@ -394,6 +394,7 @@ class SpotDetect(Section):
     min_snippets: PositiveInt
     sigma: PositiveFloat
     max_per_video: PositiveInt
+    external_scores: dict[Name, str]
 
 
 class SpotConfig(Section):

@@ -62,8 +62,9 @@ class StoredSnippets:
 
     @property
     def identity(self) -> str:
-        """A hash of how the features were made."""
-        return sha256_text(canonical_json([self.map_name, self.store.attributes]))
+        """A hash of how the features were made, the same for both splits."""
+        made = {k: v for k, v in self.store.attributes.items() if k != "split"}
+        return sha256_text(canonical_json([self.map_name, made]))
 
     def read(self, video_id: str) -> Tensor:
         """Features (L, C) of a video, float32."""
