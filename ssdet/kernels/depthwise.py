@@ -39,6 +39,9 @@ def depthwise_conv3d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     if stride not in (1, 2):
         raise ValueError(f"the spatial stride must be 1 or 2, got {stride}")
     if x.device.type == "cpu" and x.requires_grad and torch.is_grad_enabled():
+        if torch.is_autocast_enabled("cpu"):  # which does not look into what follows
+            half = torch.get_autocast_dtype("cpu")
+            x, weight = x.to(half), weight.to(half)
         return _DepthwiseConv3d.apply(x, weight, stride)
     return _convolve(x, weight, stride)
 
@@ -66,10 +69,12 @@ class _DepthwiseConv3d(torch.autograd.Function):
                 _spread(gradient, x.shape[3:], stride), weight.flip(2, 3, 4), 1
             )
         if ctx.needs_input_grad[1]:
+            # in half precision it would take several times longer
+            exact = torch.promote_types(weight.dtype, torch.float32)
             to_weight = torch.ops.aten.convolution_backward(
-                gradient,
-                x,
-                weight,
+                gradient.to(exact),
+                x.to(exact),
+                weight.to(exact),
                 None,
                 (1, stride, stride),
                 (1, 1, 1),
@@ -78,7 +83,7 @@ class _DepthwiseConv3d(torch.autograd.Function):
                 (0, 0, 0),
                 x.shape[1],
                 (False, True, False),
-            )[1]
+            )[1].to(weight.dtype)
         return to_x, to_weight, None
 
 

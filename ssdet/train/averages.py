@@ -4,31 +4,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ssdet.models.sub_batch_norm import norms, set_splits
 
 
-def running_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of the weights; `.module` is the network.
+class RunningAverage:
+    """An exponential moving average of a network's weights.
 
-    Args:
-        model: to copy.
-        decay: share of the old average that stays at each update.
+    Attributes:
+        network: has the average, once `update` was called, and the statistics of batch
+            normalisation that `copy_statistics` gave it.
     """
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
-    set_splits(average.module, 1)
-    return average
 
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Copy the model.
 
-def copy_statistics(source: nn.Module, target: nn.Module) -> None:
-    """Give batch normalisation in `target` the statistics of evaluation of `source`."""
-    for theirs, own in zip(norms(source), norms(target), strict=True):
-        own.running_mean.copy_(theirs.running_mean)
-        own.running_var.copy_(theirs.running_var)
+        Args:
+            model: whose weights are averaged.
+            decay: share of the old average that stays at each update.
+        """
+        self.network = deepcopy(model).eval()
+        set_splits(self.network, 1)
+        self.updates = 0
+        self._average = get_ema_multi_avg_fn(decay)
+
+    def update(self, model: nn.Module) -> None:
+        """Take in the weights of now; the first ones as they are."""
+        pairs = zip(self.network.parameters(), model.parameters(), strict=True)
+        own, new = (list(tensors) for tensors in zip(*pairs, strict=True))
+        if self.updates:
+            self._average(own, new, self.updates)
+        else:
+            for average, tensor in zip(own, new, strict=True):
+                average.data.copy_(tensor.data)
+        self.updates += 1
+
+    def copy_statistics(self, model: nn.Module) -> None:
+        """Take the statistics of evaluation of `model`, which are averages already."""
+        for own, theirs in zip(norms(self.network), norms(model), strict=True):
+            own.running_mean.copy_(theirs.running_mean)
+            own.running_var.copy_(theirs.running_var)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For the rolling state."""
+        return {"updates": self.updates, "network": self.network.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From the rolling state."""
+        self.updates = state["updates"]
+        self.network.load_state_dict(state["network"])
 
 
 class Best:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,11 +38,14 @@ class World:
         if self.size == 1:
             return model
         devices = [self.device] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(
-            model,
-            device_ids=devices,
-            broadcast_buffers=False,  # each process keeps its own groups' statistics
-        )
+        with warnings.catch_warnings():
+            # what is to replace broadcast_buffers copies the buffers once all the same
+            warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
+            return nn.parallel.DistributedDataParallel(
+                model,
+                device_ids=devices,
+                broadcast_buffers=False,  # each process has its own groups' statistics
+            )
 
     def share(self, things: Sequence[Thing]) -> Sequence[Thing]:
         """This process's part of a list: every `size`-th, from its rank on."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from ssdet.stage import Interrupted
+
+log = logging.getLogger(__name__)
 
 EXIT_STATUS = 143  # of a program that SIGTERM ended
 
@@ -24,7 +28,7 @@ class Interrupt:
         """Handle a signal: remember it, or end the run if nothing would be lost."""
         self.came = True
         if self.at_once:
-            raise Interrupted(EXIT_STATUS)
+            self._end()
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
@@ -36,10 +40,14 @@ class Interrupt:
         self.at_once = True
         try:
             if self.came:
-                raise Interrupted(EXIT_STATUS)
+                self._end()
             yield
         finally:
             self.at_once = False
+
+    def _end(self) -> NoReturn:
+        log.warning("stopped by a signal, state saved before")
+        raise Interrupted(EXIT_STATUS)
 
 
 @contextmanager

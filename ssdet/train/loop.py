@@ -30,7 +30,7 @@ from ssdet.models.sub_batch_norm import (
 from ssdet.progress import Progress
 from ssdet.randomness import seed_of
 from ssdet.stage import Interrupted, StageError
-from ssdet.train.averages import Best, copy_statistics, running_average
+from ssdet.train.averages import Best, RunningAverage
 from ssdet.train.checkpoint import Rolling, Stateful, metrics_path, resume_folder
 from ssdet.train.distributed import Whole
 from ssdet.train.execution import autocast, place
@@ -107,8 +107,8 @@ def train(
         recompute_blocks(model)
     place(model, world.device)
     optimizer = build_optimizer(model, config, factor)
-    average = None if config.ema is None else running_average(model, config.ema)
-    evaluated = model if average is None else average.module
+    average = None if config.ema is None else RunningAverage(model, config.ema)
+    evaluated = model if average is None else average.network
     best, validated = Best(evaluation_state(evaluated)), Validated()
     metrics = _metrics_log(run)
     parts: dict[str, Stateful] = {
@@ -148,7 +148,7 @@ def train(
             return
         with interrupt.allowed(), world.evaluating(model):
             if average is not None:
-                copy_statistics(model, average.module.eval())
+                average.copy_statistics(model)
             values = validate(evaluated)
             best.offer(done, values, evaluation_state(evaluated))
         validated.step = done
@@ -175,7 +175,7 @@ def train(
             norm = clip_gradients(model, config.clip_norm)
             optimizer.step()
             if average is not None:
-                average.update_parameters(model)
+                average.update(model)
             done = step + 1
             bar.advance(1, loss=loss, waited_s=waited)
             if world.leads:
@@ -191,7 +191,7 @@ def train(
             validate_after(done)
     world.gather_statistics(model)
     if average is not None:
-        copy_statistics(model, average.module)
+        average.copy_statistics(model)
     if world.leads:
         metrics.finish(metrics_path(args.out))
     return best.weights if keep_best else evaluation_state(evaluated)

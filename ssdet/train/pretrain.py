@@ -44,7 +44,7 @@ from ssdet.train.plan import Plan, plan_of_steps
 from ssdet.train.run import add_training_arguments, begin
 from ssdet.train.weights import start_from, with_new_first_row
 
-REVISION = 1
+REVISION = 2
 SECTIONS = ("dataset", "frames", "model", "spatial", "pretrain", "augment")
 
 

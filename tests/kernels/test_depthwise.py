@@ -26,6 +26,23 @@ def test_value_and_gradients_are_those_of_conv3d(stride, size):
     torch.testing.assert_close(kernel.grad, their_kernel.grad)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_under_autocast_gradients_stay_near(stride):
+    """bf16 keeps 8 bits, sums over 27 and 96 products the rest."""
+    video = torch.randn(2, 3, 2, 4, 4, requires_grad=True)
+    kernel = torch.randn(3, 1, 3, 3, 3, requires_grad=True)
+    exact = torch.autograd.grad(
+        depthwise_conv3d(video, kernel, stride).sum(), (video, kernel)
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        out = depthwise_conv3d(video, kernel, stride)
+    assert out.dtype == torch.bfloat16
+    found = torch.autograd.grad(out.float().sum(), (video, kernel))
+    for half, full in zip(found, exact, strict=True):
+        assert half.dtype == torch.float32
+        torch.testing.assert_close(half, full, atol=0.1, rtol=0.02)
+
+
 def test_gradient_of_the_kernel_alone():
     video = torch.randn(1, 2, 3, 4, 4, dtype=torch.float64)
     kernel = torch.randn(2, 1, 3, 3, 3, dtype=torch.float64)

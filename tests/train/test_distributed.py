@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,8 +49,8 @@ def assert_same_weights(one, two):
         )
 
 
-def pretraining(tiny, out):
-    arguments = with_values(tiny.pretrain(out, "cls"), "model", dropout=0.0)
+def pretraining(tiny, out, pretext="cls"):
+    arguments = with_values(tiny.pretrain(out, pretext), "model", dropout=0.0)
     return with_values(
         arguments, "pretrain", steps=STEPS, validate_every=2, warmup_steps=0, **GENTLE
     )
@@ -86,6 +87,41 @@ def test_fine_tuning(tiny, pretrained, tmp_path):
     fine.main(tuning(tmp_path / "one.pt"))
     two_processes("ssdet.train.fine", tuning(tmp_path / "two.pt"))
     assert_same_weights(tmp_path / "one.pt", tmp_path / "two.pt")
+
+
+def test_partners_come_from_the_whole_batch(tiny, tmp_path):
+    """Augmentation is drawn for the batch of all, two groups of two clips."""
+
+    def mixing(out):
+        return with_values(
+            pretraining(tiny, out, "mixup"), "pretrain", batch_size=8, bn_group=2
+        )
+
+    pretrain.main(mixing(tmp_path / "one.pt"))
+    two_processes("ssdet.train.pretrain", mixing(tmp_path / "two.pt"))
+    assert_same_weights(tmp_path / "one.pt", tmp_path / "two.pt")
+
+
+def test_a_state_of_two_processes_is_continued_by_two_or_one(tiny, tmp_path):
+    """It holds the groups' statistics of both, here two groups in each process."""
+
+    def steps(out, number):
+        return with_values(
+            pretraining(tiny, out, "mixup"),
+            "pretrain",
+            **{"batch_size": 8, "bn_group": 2, "steps": number, "validate_every": 2},
+        )
+
+    whole = tmp_path / "whole.pt"
+    two_processes("ssdet.train.pretrain", steps(whole, STEPS))
+    cut = tmp_path / "cut.pt"
+    with pytest.raises(AssertionError, match="stopped by a signal, state saved"):
+        two_processes("tests.train.stopped", ["2", *steps(cut, STEPS)])
+    shutil.copytree(f"{cut}.resume", f"{tmp_path / 'other.pt'}.resume")
+    two_processes("ssdet.train.pretrain", steps(cut, STEPS))
+    assert cut.read_bytes() == whole.read_bytes()
+    pretrain.main(steps(tmp_path / "other.pt", STEPS))
+    assert_same_weights(whole, tmp_path / "other.pt")
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tiny, tmp_path):
