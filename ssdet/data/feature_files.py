@@ -11,12 +11,14 @@ from __future__ import annotations
 import csv
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ssdet.config import canonical_json
+from ssdet.data.label_splits import text_of
 from ssdet.data.snippets import covered_s
 from ssdet.files import sha256_text
 
@@ -35,9 +37,7 @@ class FeatureFiles:
 
         Args:
             folder: holds them, and nothing is searched below it.
-            table: csv with the columns video, numFrame and featureFrame: how many
-                frames each video has, and the features were made of. Without it they
-                cover the whole video.
+            table: see `read_video_table`; without it, features cover the whole video.
 
         Raises:
             ValueError: there is no file, a video has two, or the table is another.
@@ -60,7 +60,7 @@ class FeatureFiles:
             raise ValueError(
                 f"{folder} (spot.features.folders) has no {' or '.join(SUFFIXES)} file"
             )
-        self._frames = {} if table is None else _read_frames(table)
+        self._table = {} if table is None else read_video_table(table)
 
     def __contains__(self, video_id: str) -> bool:
         return video_id.removeprefix("v_") in self._files
@@ -69,7 +69,7 @@ class FeatureFiles:
     def identity(self) -> str:
         """A hash of the files' names and sizes; they are too many to read."""
         sizes = {path.name: path.stat().st_size for path in self._files.values()}
-        return sha256_text(canonical_json([sizes, self._frames]))
+        return sha256_text(canonical_json([sizes, self._table]))
 
     def read(self, video_id: str) -> Tensor:
         """The features (L, C) of a video, float32.
@@ -100,24 +100,43 @@ class FeatureFiles:
 
     def covered_s(self, video_id: str, duration_s: float) -> float:
         """Seconds that the features of a video cover, of so many."""
-        frames = self._frames.get(video_id.removeprefix("v_"))
-        return duration_s if frames is None else covered_s(duration_s, *frames)
+        facts = self._table.get(video_id.removeprefix("v_"))
+        if facts is None:
+            return duration_s
+        return covered_s(duration_s, facts.feature_frames, facts.frames)
 
 
-def _read_frames(path: Path) -> dict[str, tuple[int, int]]:
-    """Frames of the features and of the video, by its id without v_."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+class VideoFacts(NamedTuple):
+    """A row of a table of videos: its frames, those of its features, its seconds."""
+
+    frames: int
+    feature_frames: int
+    seconds: float
+
+
+def read_video_table(path: Path) -> dict[str, VideoFacts]:
+    """Read a table of videos, as it is published with features of ActivityNet.
+
+    Args:
+        path: csv, plain or .gz, with the columns video, numFrame, featureFrame (frames
+            that the features were made of) and seconds.
+
+    Returns:
+        By id without v_.
+
+    Raises:
+        ValueError: a column is missing, or a cell is no number.
+    """
+    rows = list(csv.DictReader(text_of(path).splitlines()))
     try:
         return {
-            row["video"].removeprefix("v_"): (
-                int(row["featureFrame"]),
-                int(row["numFrame"]),
+            row["video"].removeprefix("v_"): VideoFacts(
+                int(row["numFrame"]), int(row["featureFrame"]), float(row["seconds"])
             )
             for row in rows
         }
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} (spot.features.tables) should have the columns video, numFrame and"
-            f" featureFrame, whole numbers: {error}"
+            f"{path} (spot.features.tables) should have the columns video, numFrame,"
+            f" featureFrame and seconds, all numbers but the first: {error}"
         ) from None

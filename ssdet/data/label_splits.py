@@ -10,7 +10,6 @@ import gzip
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO, cast
 
 import torch
 
@@ -67,8 +66,7 @@ def read_unlabelled(
         ValueError: the file has no such column, something else than 0 or 1, or not all
             videos.
     """
-    with _open(path) as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(text_of(path).splitlines()))
     columns = list(rows[0]) if rows else []
     column = next((name for name in columns if _share_of(name) == share), None)
     if column is None or "video" not in columns:
@@ -107,7 +105,7 @@ def _share_of(column: str) -> float | None:
         return None
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", newline=""))
-    return path.open(encoding="utf-8", newline="")
+def text_of(path: Path) -> str:
+    """The text of a file, plain or .gz."""
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()

@@ -25,6 +25,7 @@ from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores
 from ssdet.files import write_text
 from ssdet.provenance import block, now
 from ssdet.stage import run
+from ssdet.train.spot_data import table_durations
 
 REVISION = 1
 
@@ -36,6 +37,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ssdet.evaluate.segments")
     add_dataset_arguments(parser)
     parser.add_argument("--inventory", default="", help="of its videos; may be empty")
+    parser.add_argument("--features-table", default="", help="of its videos")
     parser.add_argument("--detections", type=Path, required=True)
     parser.add_argument("--external-scores", default="", help="of whole videos")
     parser.add_argument("--result-name", required=True, help="name of the result")
@@ -158,14 +160,14 @@ def _durations(args: argparse.Namespace, dataset: Dataset) -> dict[str, float]:
         for record in dataset.of("testing")
         if record.duration_s is not None
     }
-    return {**seen, **stated}
+    return {**table_durations(args.features_table), **seen, **stated}
 
 
 def _parents(args: argparse.Namespace) -> dict[str, Path]:
     parents = {"detections": args.detections}
     labels = {name: getattr(args, name) for name in ("training", "testing", "classes")}
     parents |= {f"labels/{name}": Path(path) for name, path in labels.items() if path}
-    for name in ("inventory", "external_scores"):
+    for name in ("inventory", "features_table", "external_scores"):
         if getattr(args, name):
             parents[name] = Path(getattr(args, name))
     return parents

@@ -16,7 +16,7 @@ from ssdet.data.annotations import (
     add_dataset_arguments,
     dataset_from_arguments,
 )
-from ssdet.data.feature_files import FeatureFiles
+from ssdet.data.feature_files import FeatureFiles, read_video_table
 from ssdet.data.inventory import read_inventory
 from ssdet.data.snippet_sets import (
     SnippetSet,
@@ -73,6 +73,7 @@ def open_snippets(args: argparse.Namespace, split: str) -> SpotData:
     """
     rows = read_inventory(Path(args.inventory)) if args.inventory else []
     durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
+    durations |= table_durations(args.features_table)
     dataset = dataset_from_arguments(args, durations)
     features = SpotFeatures.model_validate_json(args.features)
     source: SnippetSource
@@ -91,6 +92,18 @@ def open_snippets(args: argparse.Namespace, split: str) -> SpotData:
         durations,
     )
     return SpotData(dataset, videos, source.identity)
+
+
+def table_durations(table: str) -> dict[str, float]:
+    """How long videos are by the table of their features, under both of their names."""
+    if not table:
+        return {}
+    facts = read_video_table(Path(table))
+    return {
+        name: fact.seconds
+        for video_id, fact in facts.items()
+        for name in (video_id, f"v_{video_id}")
+    }
 
 
 def begin_spot(

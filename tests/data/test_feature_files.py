@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssdet.data.feature_files import FeatureFiles
+from ssdet.data.feature_files import FeatureFiles, read_video_table
 
 
 @pytest.fixture
@@ -35,10 +35,17 @@ def test_real_features(shared):
 def test_covered_time(folder, tmp_path):
     assert FeatureFiles(folder).covered_s("a", 20.0) == 20.0
     table = tmp_path / "table.txt"
-    table.write_text("video,numFrame,featureFrame,more\nv_a,1000,950,x\n")
+    table.write_text("video,numFrame,seconds,featureFrame\nv_a,1000,20,950\n")
     files = FeatureFiles(folder, table)
     assert files.covered_s("a", 20.0) == pytest.approx(19.0)
     assert files.covered_s("b", 20.0) == 20.0
+
+
+def test_published_table(shared):
+    folder = shared / "data" / "annotations" / "activitynet"
+    facts = read_video_table(folder / "video_info_new.csv.gz")
+    assert len(facts) == 19228
+    assert facts["---9CpRcKoU"] == (418, 400, 14.07)
 
 
 def test_identity_changes_with_the_files(folder):
@@ -72,12 +79,12 @@ def test_bad_folders(folder, tmp_path):
     with pytest.raises(ValueError, match=r"has no \.csv or \.npy file"):
         FeatureFiles(tmp_path / "empty")
     np.save(folder / "v_b.npy", np.zeros((1, 2)))
-    with pytest.raises(ValueError, match="are of one video"):
+    with pytest.raises(ValueError, match="both of one video"):
         FeatureFiles(folder)
 
 
 def test_bad_table(folder, tmp_path):
     table = tmp_path / "table.txt"
     table.write_text("video,frames\na,3\n")
-    with pytest.raises(ValueError, match="columns video, numFrame and featureFrame"):
+    with pytest.raises(ValueError, match="columns video, numFrame, featureFrame and"):
         FeatureFiles(folder, table)
