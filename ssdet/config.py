@@ -306,8 +306,17 @@ class SpotFeatures(Section):
     pretext: Pretext
     map: Literal["layer1", "layer2", "layer3", "layer4", "conv5"]
     width: PositiveInt
+
+
+class SpotFeaturesConfig(SpotFeatures):
+    """Also where features lie that others made."""
+
     folders: dict[Name, str]
     tables: dict[Name, str]
+
+    def without_paths(self) -> dict[str, Any]:
+        """The values that can change a number."""
+        return self.model_dump(mode="json", exclude={"folders", "tables"})
 
 
 class SpotLabels(Section):
@@ -394,19 +403,28 @@ class SpotDetect(Section):
     min_snippets: PositiveInt
     sigma: PositiveFloat
     max_per_video: PositiveInt
+
+
+class SpotDetectConfig(SpotDetect):
+    """Also where another program's classes of whole videos are."""
+
     external_scores: dict[Name, str]
+
+    def without_paths(self) -> dict[str, Any]:
+        """The values that can change a number."""
+        return self.model_dump(mode="json", exclude={"external_scores"})
 
 
 class SpotConfig(Section):
     """Semi-supervised detection of segments."""
 
     network: SpotNetwork
-    features: SpotFeatures
+    features: SpotFeaturesConfig
     labels: SpotLabels
     losses: SpotLosses
     pretrain: SpotPretrain
     train: SpotTrain
-    detect: SpotDetect
+    detect: SpotDetectConfig
 
     @model_validator(mode="after")
     def _reference_is_as_published(self) -> Self:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +118,7 @@ def load_spot(args: argparse.Namespace, data: SpotData) -> Spot:
             f" {len(classes)}, or others; train it on this data set"
         )
     for name in ("network", "features"):
-        if not _same(name, config[name], json.loads(getattr(args, name))):
+        if config[name] != json.loads(getattr(args, name)):
             raise StageError(
                 f"{args.checkpoint} was trained with {name} ="
                 f" {json.dumps(config[name])}, the configuration has"
@@ -190,14 +189,6 @@ def in_seconds(
         if duration is None
         else replace(found, end_s=max(found.start_s, min(found.end_s, duration)))
     )
-
-
-def _same(name: str, trained: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    """Whether two sections say the same, but for where files lie."""
-    places = ("folders", "tables") if name == "features" else ()
-    return {k: v for k, v in trained.items() if k not in places} == {
-        k: v for k, v in asked.items() if k not in places
-    }
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def mine(logits: Tensor, mask: Tensor, counts: Counts, seen: Tensor) -> Mined:
     action = chances[:, :-1]
     votes = F.one_hot(action.argmax(1), action.shape[1]).sum(1)  # (B, K)
     label = votes.argmax(1)  # (B,), ties: the smallest index
-    of_label = action[torch.arange(len(label)), label]  # (B, T)
+    of_label = action[torch.arange(len(label), device=label.device), label]  # (B, T)
     binary = actionness >= actionness.median(1, keepdim=True).values
     inner, outer = rings(binary, counts.small, counts.large)
     return Mined(

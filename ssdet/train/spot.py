@@ -10,105 +10,27 @@ import logging
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
 from ssdet.config import SpotLosses, SpotNetwork, SpotTrain, ValidationConfig
-from ssdet.data.clips import Clips, Item, Shape, StepSampler
+from ssdet.data.clips import Clips
 from ssdet.data.label_splits import draw_unlabelled, read_unlabelled
-from ssdet.data.snippet_targets import class_mask, targets_of
-from ssdet.metrics import average_precision, mean_over_present
 from ssdet.models import build_spot
-from ssdet.models.spot import Spot
-from ssdet.randomness import generator
 from ssdet.stage import StageError, run
 from ssdet.train import distributed, loop, spot_data
 from ssdet.train.checkpoint import load_initial
 from ssdet.train.distributed import World
 from ssdet.train.plan import plan_of_snippets
-from ssdet.train.pseudo_labels import ramp_up
-from ssdet.train.semi_supervised import Labelled, semi_loss, supervised_loss
 from ssdet.train.setup import add_sections
 from ssdet.train.spot_data import SpotData
-from ssdet.train.spot_losses import dice_score
-from ssdet.train.teacher import build_teacher, decay_at, follow
+from ssdet.train.spot_learner import STAGE, Learner
+from ssdet.train.spot_validation import labelled_item, validate
 from ssdet.train.weights import start_from
 
 log = logging.getLogger(__name__)
 
 REVISION = 1
-STAGE = "train_spot"
 SECTIONS = (*spot_data.SECTIONS, "losses", "validation", "train")
-
-
-class Learner(nn.Module):
-    """Student and teacher with their loss, so that processes share their gradients."""
-
-    def __init__(
-        self,
-        student: Spot,
-        unlabelled: Tensor,
-        epoch: int,
-        cfg: SpotTrain,
-        losses: SpotLosses,
-        seed: int,
-    ) -> None:
-        """Build.
-
-        Args:
-            student: is trained, but for its order head.
-            unlabelled: features (N, inputs, T) of the videos without labels; N may
-                be 0.
-            epoch: steps in an epoch.
-            cfg: the section of the stage.
-            losses: the section of all losses.
-            seed: start of all draws.
-        """
-        super().__init__()
-        self.student = student
-        self.student.order_head.requires_grad_(False)
-        self.teacher = build_teacher(student)
-        self.unlabelled, self.epoch = unlabelled, epoch
-        self.cfg, self.losses, self.seed = cfg, losses, seed
-        self.taught = -1  # the last step that the teacher has followed to
-
-    def forward(self, batch: Item, step: int, slots: tuple[int, int]) -> Tensor:
-        """Loss of one part of a step's labelled and unlabelled batch."""
-        self.teacher.eval()
-        if step != self.taught:
-            average = self.cfg.teacher == "average"
-            decay = decay_at(step, self.cfg.teacher_decay) if average else 0.0
-            follow(self.teacher, self.student, decay)
-            self.taught = step
-        labelled = Labelled(batch["features"], batch["classes"], batch["mask"])
-        weight = ramp_up(
-            step // self.epoch, self.cfg.ramp_epochs, self.cfg.pseudo_weight
-        )
-        return semi_loss(
-            self.student,
-            self.teacher,
-            labelled,
-            self._unlabelled(step, slots, labelled.features.device),
-            weight,
-            self.cfg,
-            self.losses,
-            generator(self.seed, STAGE, "views", step, *slots),
-        ).total
-
-    def _unlabelled(
-        self, step: int, slots: tuple[int, int], device: torch.device
-    ) -> Tensor | None:
-        """This part's share of the step's videos without labels."""
-        if not len(self.unlabelled):
-            return None
-        shape = Shape(self.cfg.unlabelled_batch_size, 1, 1, 1)
-        keys = (self.seed, STAGE, "unlabelled")
-        order = StepSampler(
-            len(self.unlabelled), lambda step: shape, step, step + 1, keys
-        )
-        numbers = [number for _, _, number, _ in next(iter(order))]
-        return self.unlabelled[numbers[slots[0] :: slots[1]]].to(device)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -221,67 +143,6 @@ def check_batches(cfg: SpotTrain, world: World, accumulate: int) -> None:
             f" dealt to {world.size} processes in {accumulate} parts each; change it,"
             " resources.train.gpu or resources.accumulate"
         )
-
-
-def labelled_item(
-    data: SpotData,
-    size: SpotNetwork,
-    numbers: list[int],
-    number: int,
-    shape: Shape,
-    source: object,
-) -> Item:
-    """A video with its targets: features (inputs, T), classes (T,), mask (T, T)."""
-    video = numbers[number]
-    blocks = data.videos.blocks(video, data.dataset.class_index, size.compat)
-    targets = targets_of(blocks, len(data.dataset.classes), size.snippets, size.compat)
-    return {"features": data.videos.features[video], **targets._asdict()}
-
-
-@torch.no_grad()
-def validate(
-    data: SpotData,
-    size: SpotNetwork,
-    held: list[int],
-    world: World,
-    learner: nn.Module,
-) -> dict[str, float]:
-    """The student on labelled videos set aside.
-
-    Returns:
-        `val_loss`, supervised; `val_dice` of the masks; `val_map` of the snippets'
-        classes, if any has one; to the leader.
-    """
-    assert isinstance(learner, Learner)
-    if not (world.leads and held):
-        return {}
-    every = range(len(held))
-    items = [labelled_item(data, size, held, n, Shape(1, 1, 1, 1), None) for n in every]
-    batch = {k: torch.stack([i[k] for i in items]).to(world.device) for k in items[0]}
-    out = learner.student(batch["features"])
-    loss = supervised_loss(out, batch["classes"], batch["mask"], learner.losses)
-    found = {
-        "val_loss": loss.item(),
-        "val_dice": dice_score(out.mask, batch["mask"]).mean().item(),
-    }
-    classes = len(data.dataset.classes)
-    shown = torch.cat(
-        [
-            class_mask(
-                data.videos.blocks(n, data.dataset.class_index, size.compat),
-                classes,
-                size.snippets,
-            )[:-1]
-            for n in held
-        ],
-        dim=1,
-    ).T.numpy()  # (N T, K)
-    if shown.any():
-        chances = torch.softmax(out.logits.float(), 1)[:, :-1]
-        scores = chances.transpose(1, 2).flatten(0, 1).cpu().numpy()
-        precision = average_precision(np.ascontiguousarray(scores), shown)
-        found["val_map"] = mean_over_present(precision)
-    return found
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def arguments(folder, out, section, *more, missing=0.0, seed=0, save=1000):
         *("--features-dir", str(folder / "features")),
         *("--data", canonical_json(data)),
         *("--network", section.network.canonical()),
-        *("--features", section.features.canonical()),
+        *("--features", canonical_json(section.features.without_paths())),
         *("--losses", section.losses.canonical()),
         *("--validation", canonical_json({"fraction": 0.2})),
         *("--seed", str(seed), "--device", "cpu", "--out", str(out)),
@@ -182,6 +182,31 @@ def test_other_seeds_and_labels_give_other_weights(folder, pretrained, tmp_path)
         weights[name] = found["class_branch.weight"]
     assert not torch.equal(weights["a"], weights["b"])
     assert not torch.equal(weights["a"], weights["c"])
+
+
+def test_the_published_network_in_parts_of_a_batch(folder, tmp_path):
+    section = small(
+        network__compat="reference", network__positions=False, losses__focal="batch"
+    )
+    more = ("--accumulate", "2", "--precision", "bf16")
+    out = tmp_path / "p.pt"
+    pretrain_spot.main(
+        arguments(
+            folder, out, section, "--pretrain", section.pretrain.canonical(), *more
+        )
+    )
+    spot.main(
+        arguments(
+            folder,
+            tmp_path / "s.pt",
+            section,
+            *("--train", section.train.canonical(), "--labelled", "50"),
+            *("--split-seed", "1", "--init", str(out), *more),
+        )
+    )
+    weights = load_checkpoint(tmp_path / "s.pt")["weights"]
+    assert any(name.startswith("unread.") for name in weights)
+    assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
 def test_a_published_draw_is_used(folder, tmp_path):

@@ -35,7 +35,7 @@ rule pretrain_spot:
         frames=section("frames"),
         validation=section("validation"),
         network=cfg.spot.network.canonical(),
-        features=cfg.spot.features.canonical(),
+        features=canonical_json(cfg.spot.features.without_paths()),
         losses=cfg.spot.losses.canonical(),
         pretrain=cfg.spot.pretrain.canonical(),
         seed=cfg.seed,
@@ -92,7 +92,7 @@ rule train_spot:
         frames=section("frames"),
         validation=section("validation"),
         network=cfg.spot.network.canonical(),
-        features=cfg.spot.features.canonical(),
+        features=canonical_json(cfg.spot.features.without_paths()),
         losses=cfg.spot.losses.canonical(),
         train=cfg.spot.train.canonical(),
         split_seed=cfg.spot.labels.seed,
@@ -147,8 +147,8 @@ rule detect_spot:
         data=section("data"),
         frames=section("frames"),
         network=cfg.spot.network.canonical(),
-        features=cfg.spot.features.canonical(),
-        detect=cfg.spot.detect.canonical(),
+        features=canonical_json(cfg.spot.features.without_paths()),
+        detect=canonical_json(cfg.spot.detect.without_paths()),
         revision=revision("ssdet.evaluate.detect"),
     message:
         "Segments of {wildcards.dataset} by SPOT with {wildcards.labels} % of the labels"
