@@ -299,6 +299,13 @@ class SpotNetwork(Section):
         return self
 
 
+class SpotWindows(Section):
+    """Long videos in parts."""
+
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+    inside: Annotated[float, Field(gt=0, le=1)]
+
+
 class SpotFeatures(Section):
     """What SPOT's snippets are made of."""
 
@@ -306,6 +313,8 @@ class SpotFeatures(Section):
     pretext: Pretext
     map: Literal["layer1", "layer2", "layer3", "layer4", "conv5"]
     width: PositiveInt
+    length: PositiveInt | None
+    windows: SpotWindows | None
 
 
 class SpotFeaturesConfig(SpotFeatures):

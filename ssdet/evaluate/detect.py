@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ssdet.config import SpotDetect, SpotFeatures, SpotNetwork
+from ssdet.data.snippet_sets import SnippetSet
 from ssdet.evaluate.content_free import Guess, read_guesses
 from ssdet.evaluate.detections import Detection, write_detections
 from ssdet.evaluate.reference_decoding import reference_decode, reference_suppress
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.external_scores:
         external = read_guesses(Path(args.external_scores), classes)
         parents["external_scores"] = Path(args.external_scores)
-    found = {}
+    raw: dict[str, list[Candidate]] = {r.video_id: [] for r in data.videos.records}
     for first in range(0, len(data.videos.records), BATCH):
         with torch.no_grad():
             out = network(data.videos.features[first : first + BATCH].to(device))
@@ -76,10 +76,20 @@ def main(argv: list[str] | None = None) -> None:
         ):
             video_id = data.videos.records[number].video_id
             guess = external.get(video_id.removeprefix("v_"))
-            candidates = candidates_of(logits, mask, cfg, network.compat, guess)
-            found[video_id] = [
-                in_seconds(candidate, data, number, guess) for candidate in candidates
-            ]
+            found = candidates_of(logits, mask, cfg, network.compat, guess)
+            raw[video_id] += [in_seconds(c, data.videos, number) for c in found]
+    detections = {
+        video_id: [
+            Detection(
+                c.start,
+                c.end,
+                named_by(external.get(video_id.removeprefix("v_")), classes, c.label),
+                c.score,
+            )
+            for c in suppressed(candidates, cfg, network.compat)
+        ]
+        for video_id, candidates in raw.items()
+    }
     used = {
         "used": bool(external),
         "details": f"classes of whole videos, {args.external_scores}"
@@ -96,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
             int(device.type == "cuda"),
         ),
     }
-    write_detections(args.out, found, used)
+    write_detections(args.out, detections, used)
 
 
 def load_spot(args: argparse.Namespace, data: SpotData) -> Spot:
@@ -144,7 +154,7 @@ def candidates_of(
     compat: str,
     guess: Guess | None,
 ) -> list[Candidate]:
-    """Segments of a video, suppressed, best first.
+    """Segments of an item, in shares of the time that it covers.
 
     Args:
         logits: (K + 1, T).
@@ -152,43 +162,47 @@ def candidates_of(
         cfg: thresholds and counts; `reference` has its own.
         compat: of the network.
         guess: label and score of the whole video, or None. Its score multiplies those
-            of the segments, which it names: all are one class then.
+            of the segments, which it names: all are class 0 then.
     """
     x, m = np.asarray(logits), np.asarray(mask)
     if compat == "reference":
         given = None if guess is None else (0, guess[1])
-        return reference_suppress(
-            [
-                Candidate(c.start, c.end, c.score_a * c.score_b, c.label)
-                for c in reference_decode(x, m, given)
-            ]
-        )
+        return [
+            Candidate(c.start, c.end, c.score_a * c.score_b, c.label)
+            for c in reference_decode(x, m, given)
+        ]
     found = decode(x, m, cfg.top_snippets, cfg.mask_thresholds, cfg.min_snippets)
-    if guess is not None:
-        best: dict[tuple[float, float], Candidate] = {}
-        for c in found:  # best first
-            best.setdefault(
-                (c.start, c.end), Candidate(c.start, c.end, c.score * guess[1], 0)
-            )
-        found = list(best.values())
-    return suppress(found, cfg.sigma, cfg.max_per_video)
+    if guess is None:
+        return found
+    best: dict[tuple[float, float], Candidate] = {}
+    for c in found:  # best first
+        named = Candidate(c.start, c.end, c.score * guess[1], 0)
+        best.setdefault((c.start, c.end), named)
+    return list(best.values())
 
 
-def in_seconds(
-    candidate: Candidate, data: SpotData, number: int, guess: Guess | None
-) -> Detection:
-    """A segment on the clock that its targets had, with the name of its class."""
-    covered = data.videos.covered_s[number]
-    label = guess[0] if guess else data.dataset.classes[candidate.label]
-    found = Detection(
-        candidate.start * covered, candidate.end * covered, label, candidate.score
-    )
-    duration = data.videos.records[number].duration_s
-    return (
-        found
-        if duration is None
-        else replace(found, end_s=max(found.start_s, min(found.end_s, duration)))
-    )
+def in_seconds(candidate: Candidate, videos: SnippetSet, number: int) -> Candidate:
+    """A segment on the clock that its targets had, cut at the video's end."""
+    begin, covered = videos.start_s[number], videos.covered_s[number]
+    last = videos.records[number].duration_s or begin + covered
+    start = min(begin + candidate.start * covered, last)
+    end = min(begin + candidate.end * covered, last)
+    return candidate._replace(start=start, end=end)
+
+
+def suppressed(
+    candidates: Sequence[Candidate], cfg: SpotDetect, compat: str
+) -> list[Candidate]:
+    """The segments of a whole video, those of all its windows together, best first."""
+    real = [c for c in candidates if c.end > c.start]
+    if compat == "reference":
+        return reference_suppress(real)
+    return suppress(real, cfg.sigma, cfg.max_per_video)
+
+
+def named_by(guess: Guess | None, classes: Sequence[str], label: int) -> str:
+    """The name of a segment's class."""
+    return classes[label] if guess is None else guess[0]
 
 
 if __name__ == "__main__":

@@ -69,9 +69,16 @@ def main(argv: list[str] | None = None) -> None:
         )
         labelled, unlabelled = split_videos(args, data)
         kept, held = spot_data.set_aside(data.videos, labelled, fraction, args.seed)
+        if data.videos.inside:
+            kept, held = shown(data, size, kept), shown(data, size, held)
+            if not kept:
+                raise StageError(
+                    "no window holds enough of an action; lower"
+                    " spot.features.windows.inside"
+                )
         spot_data.check_choice("spot.train", cfg.keep, held)
         log.info(
-            "%d videos with labels, %d of them set aside, and %d without",
+            "%d items with labels, %d of them set aside, and %d without",
             len(labelled),
             len(held),
             len(unlabelled),
@@ -128,6 +135,12 @@ def split_videos(
     if not labelled:
         raise StageError("no video with labels has features; see spot.labels")
     return labelled, [n for n in numbers if ids[n] in without]
+
+
+def shown(data: SpotData, size: SpotNetwork, numbers: list[int]) -> list[int]:
+    """The items in which at least one action is shown."""
+    index = data.dataset.class_index
+    return [n for n in numbers if data.videos.blocks(n, index, size.compat)]
 
 
 def check_batches(cfg: SpotTrain, world: World, accumulate: int) -> None:

@@ -18,12 +18,8 @@ from ssdet.data.annotations import (
 )
 from ssdet.data.feature_files import FeatureFiles, read_video_table
 from ssdet.data.inventory import read_inventory
-from ssdet.data.snippet_sets import (
-    SnippetSet,
-    SnippetSource,
-    StoredSnippets,
-    read_snippets,
-)
+from ssdet.data.snippet_sets import SnippetSet, read_snippets
+from ssdet.data.snippet_sources import SnippetSource, StoredSnippets
 from ssdet.files import sha256
 from ssdet.provenance import now
 from ssdet.stage import StageError
@@ -86,7 +82,7 @@ def open_snippets(args: argparse.Namespace, split: str) -> SpotData:
     videos = read_snippets(
         source,
         dataset.of(split),
-        features.width,
+        features,
         SpotNetwork.model_validate_json(args.network).snippets,
         DataConfig.model_validate_json(args.data).max_missing_fraction,
         durations,
@@ -147,7 +143,7 @@ def begin_spot(
         "classes": list(data.dataset.classes),
         "features_made": data.made,
         "videos": {
-            "with_features": len(data.videos.records),
+            "with_features": data.videos.videos,
             "without_features": len(data.videos.missing),
         },
     }
@@ -157,9 +153,12 @@ def begin_spot(
 def set_aside(
     videos: SnippetSet, numbers: Sequence[int], fraction: float, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Numbers of the videos to train on and to validate on, out of `numbers`."""
-    records = tuple(videos.records[number] for number in numbers)
-    _, held = hold_out(records, fraction, seed)
+    """Numbers of the items to train on and to validate on, out of `numbers`.
+
+    All windows of a video are on one side.
+    """
+    own = {videos.records[n].video_id: videos.records[n] for n in numbers}
+    _, held = hold_out(tuple(own.values()), fraction, seed)
     chosen = {record.video_id for record in held}
     return (
         [n for n in numbers if videos.records[n].video_id not in chosen],

@@ -10,7 +10,7 @@ import torch
 from ssdet.config import canonical_json
 from ssdet.data.annotations import Segment
 from ssdet.evaluate import detect, segments
-from ssdet.evaluate.detect import candidates_of
+from ssdet.evaluate.detect import candidates_of, suppressed
 from ssdet.evaluate.detections import Detection, read_detections
 from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores
 from ssdet.stage import StageError
@@ -140,6 +140,23 @@ def test_videos_without_features_are_counted_as_missed(ready, tmp_path):
     assert result["instances"] == 2  # those of t1 count, and are not found
 
 
+def test_windows_of_long_videos(ready, tmp_path):
+    """Windows of 20 rows, 10 s, of 15 and 20 s: segments beyond the first are found."""
+    windows = {"overlap": 0.5, "inside": 0.5}
+    section = small(features__windows=windows, train__epochs=20, train__keep="last")
+    root = tmp_path / "set"
+    shutil.copytree(ready, root)
+    train(root, root / "spot.pt", section, labelled=100)
+    run_detect(root, tmp_path / "d.json", section)
+    found = read_detections(tmp_path / "d.json")
+    assert found.keys() == TEST_ONLY.keys()
+    assert max(d.end_s for d in found["t1"]) > 10
+    for detections in found.values():
+        assert all(0 <= d.start_s < d.end_s <= 20 for d in detections)
+    with pytest.raises(StageError, match="was trained with features ="):
+        run_detect(root, tmp_path / "d.json")
+
+
 def test_checkpoints_of_something_else(ready, tmp_path):
     with pytest.raises(StageError, match="was trained with network ="):
         run_detect(ready, tmp_path / "d.json", small(network__heads=2))
@@ -158,8 +175,12 @@ def test_learnt_by_heart_its_segments_are_found():
         truth[str(video)] = annotated(labelled.classes[video], labelled.mask[video])
         found[str(video)] = [
             Detection(c.start, c.end, str(c.label), c.score)
-            for c in candidates_of(
-                out.logits[video], out.mask[video], cfg.detect, "fixed", None
+            for c in suppressed(
+                candidates_of(
+                    out.logits[video], out.mask[video], cfg.detect, "fixed", None
+                ),
+                cfg.detect,
+                "fixed",
             )
         ]
     scores = segment_scores(truth, found, THRESHOLDS["activitynet"])
