@@ -22,6 +22,7 @@ from ssdet.train import distributed, loop, spot_data
 from ssdet.train.distributed import World
 from ssdet.train.plan import plan_of_snippets
 from ssdet.train.pretext_loss import (
+    PretextDraws,
     PretextLoss,
     blocks_of,
     draw_pretext,
@@ -62,16 +63,20 @@ class Learner(nn.Module):
 
     def forward(self, features: Tensor, *keys: int | str) -> PretextLoss:
         """Loss on features (B, inputs, T), with the draws of these keys."""
-        source = generator(self.seed, STAGE, "draws", *keys)
-        draws = draw_pretext(
-            len(features),
-            features.shape[2],
-            blocks_of(self.network, self.blocks),
-            self.cfg.two_spans,
-            source,
-        )
+        draws, source = self.draws(len(features), features.shape[2], *keys)
         return pretext_loss(
             self.network, features, draws, self.cfg, self.losses, source
+        )
+
+    def draws(
+        self, batch: int, snippets: int, *keys: int | str
+    ) -> tuple[PretextDraws, torch.Generator]:
+        """The draws of these keys, and where further ones come from."""
+        source = generator(self.seed, STAGE, "draws", *keys)
+        blocks = blocks_of(self.network, self.blocks)
+        return (
+            draw_pretext(batch, snippets, blocks, self.cfg.two_spans, source),
+            source,
         )
 
 
@@ -131,18 +136,19 @@ def validate(features: Tensor, world: World, learner: nn.Module) -> dict[str, fl
     assert isinstance(learner, Learner)
     if not (world.leads and len(features)):
         return {}
-    features = features.to(world.device)
-    loss: PretextLoss = learner(features, "validation")
-    source = generator(learner.seed, STAGE, "draws", "validation")
-    blocks = blocks_of(learner.network, learner.blocks)
-    snippets = features.shape[2]
-    draws = draw_pretext(len(features), snippets, blocks, learner.cfg.two_spans, source)
-    spans = draws.spans.to(world.device)
-    found = learner.network(crop(features, spans)).mask
-    target = span_mask(spans, snippets, merge=learner.network.compat == "fixed")
+    losses, overlaps = [], []
+    for number, part in enumerate(features.split(learner.cfg.batch_size)):
+        keys = ("validation", number)
+        loss: PretextLoss = learner(part.to(world.device), *keys)
+        losses.append(loss.total.item() * len(part))
+        spans = learner.draws(len(part), part.shape[2], *keys)[0].spans
+        found = learner.network(crop(part, spans).to(world.device)).mask
+        merge = learner.network.compat == "fixed"
+        target = span_mask(spans, part.shape[2], merge).to(world.device)
+        overlaps.append(dice_score(found, target).sum().item())
     return {
-        "val_loss": loss.total.item(),
-        "val_dice": dice_score(found, target).mean().item(),
+        "val_loss": sum(losses) / len(features),
+        "val_dice": sum(overlaps) / len(features),
     }
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import nn
 
 from ssdet.config import SpotNetwork
-from ssdet.data.clips import Item, Shape
+from ssdet.data.clips import Item, Shape, collate, to_device
 from ssdet.data.snippet_targets import class_mask, targets_of
 from ssdet.metrics import average_precision, mean_over_present
 from ssdet.train.distributed import World
@@ -49,30 +48,31 @@ def validate(
     assert isinstance(learner, Learner)
     if not (world.leads and held):
         return {}
-    every = range(len(held))
-    items = [labelled_item(data, size, held, n, Shape(1, 1, 1, 1), None) for n in every]
-    batch = {k: torch.stack([i[k] for i in items]).to(world.device) for k in items[0]}
-    out = learner.student(batch["features"])
-    loss = supervised_loss(out, batch["classes"], batch["mask"], learner.losses)
+    losses, overlaps, scores, shown = [], [], [], []
+    classes, index = len(data.dataset.classes), data.dataset.class_index
+    size_of_part = learner.cfg.batch_size
+    for first in range(0, len(held), size_of_part):
+        part = held[first : first + size_of_part]
+        items = [
+            labelled_item(data, size, part, n, Shape(1, 1, 1, 1), None)
+            for n in range(len(part))
+        ]
+        batch = to_device(collate(items), world.device)
+        out = learner.student(batch["features"])
+        loss = supervised_loss(out, batch["classes"], batch["mask"], learner.losses)
+        losses.append(loss.item() * len(part))
+        overlaps.append(dice_score(out.mask, batch["mask"]).sum().item())
+        chances = torch.softmax(out.logits.float(), 1)[:, :-1]  # (B, K, T)
+        scores.append(chances.transpose(1, 2).flatten(0, 1).cpu())  # (B T, K)
+        for number in part:
+            blocks = data.videos.blocks(number, index, size.compat)
+            shown.append(class_mask(blocks, classes, size.snippets)[:-1].T)  # (T, K)
     found = {
-        "val_loss": loss.item(),
-        "val_dice": dice_score(out.mask, batch["mask"]).mean().item(),
+        "val_loss": sum(losses) / len(held),
+        "val_dice": sum(overlaps) / len(held),
     }
-    classes = len(data.dataset.classes)
-    shown = torch.cat(
-        [
-            class_mask(
-                data.videos.blocks(n, data.dataset.class_index, size.compat),
-                classes,
-                size.snippets,
-            )[:-1]
-            for n in held
-        ],
-        dim=1,
-    ).T.numpy()  # (N T, K)
-    if shown.any():
-        chances = torch.softmax(out.logits.float(), 1)[:, :-1]
-        scores = chances.transpose(1, 2).flatten(0, 1).cpu().numpy()
-        precision = average_precision(np.ascontiguousarray(scores), shown)
+    labels = torch.cat(shown).numpy()
+    if labels.any():
+        precision = average_precision(torch.cat(scores).numpy(), labels)
         found["val_map"] = mean_over_present(precision)
     return found
