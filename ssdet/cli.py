@@ -9,7 +9,7 @@ import shutil
 import sys
 from importlib import metadata, util
 
-from ssdet.commands import convert, evaluate, export
+from ssdet.commands import convert, doctor_data, evaluate, export
 
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
@@ -42,6 +42,10 @@ def main(argv: list[str] | None = None) -> int:
     doctor = commands.add_parser("doctor", help="look at this machine, say what lacks")
     doctor.add_argument("--results", default=".", help="folder that results go to")
     doctor.set_defaults(run=lambda args: examine(args.results))
+    parts = doctor.add_subparsers(dest="part", metavar="data")
+    data = parts.add_parser("data", help="look at a data set, say what lacks")
+    doctor_data.add_arguments(data)
+    data.set_defaults(run=doctor_data.run)
     for name, (command, help) in COMMANDS.items():
         one = commands.add_parser(name, help=help)
         command.add_arguments(one)

@@ -7,16 +7,19 @@ between values, and no defaults. Rules hand whole sections to the stages as JSON
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -66,14 +69,29 @@ class AnnotationFiles(Section):
     classes: str | None
 
 
-class DatasetRecipe(Section):
+class ExpectedCounts(Section):
+    """How many videos and classes the label files should list; null: any number."""
+
+    training: PositiveInt | None
+    testing: PositiveInt | None
+    classes: PositiveInt | None
+
+
+class LabelFormat(Section):
+    """How the labels of a dataset are read."""
+
+    format: Literal[
+        "kinetics", "charades", "multithumos", "activitynet", "thumos14", "table"
+    ]
+    segments: Literal["refuse", "repair"]
+
+
+class DatasetRecipe(LabelFormat):
     """What of a dataset can change a number: everything but where its files lie."""
 
-    format: Literal["kinetics", "charades", "multithumos", "table"]
     fps: PositiveFloat | None
     mean: Triple
     std: Triple
-    segments: Literal["refuse", "repair"]
 
 
 class DatasetConfig(DatasetRecipe):
@@ -81,17 +99,40 @@ class DatasetConfig(DatasetRecipe):
 
     videos: str
     annotations: AnnotationFiles
+    expected: ExpectedCounts | None
 
     def without_paths(self) -> dict[str, Any]:
         """The values of the recipe alone."""
-        return self.model_dump(mode="json", exclude={"videos", "annotations"})
+        return self.model_dump(mode="json", include=set(DatasetRecipe.model_fields))
 
 
 class DataConfig(Section):
     """Which losses of videos are allowed."""
 
-    max_missing_fraction: Fraction
+    max_missing_fraction: Annotated[
+        Annotated[Fraction, Tag("number")]
+        | Annotated[dict[Name, Fraction], Tag("datasets")],
+        Discriminator(lambda value: "datasets" if type(value) is dict else "number"),
+    ]
     exclude: tuple[str, ...]
+
+    def allowed(self, dataset: str) -> float:
+        """Share of a dataset's videos that may be lost."""
+        if isinstance(self.max_missing_fraction, dict):
+            return self.max_missing_fraction.get(dataset, 0.0)
+        return self.max_missing_fraction
+
+    def of(self, dataset: str, video_ids: Collection[str]) -> dict[str, Any]:
+        """The part of this section that concerns one dataset.
+
+        Args:
+            dataset: its name.
+            video_ids: all its videos.
+        """
+        return {
+            "max_missing_fraction": self.allowed(dataset),
+            "exclude": sorted(set(self.exclude) & set(video_ids)),
+        }
 
 
 class FramesConfig(Section):
@@ -468,6 +509,8 @@ class ReportConfig(Section):
     """Figures."""
 
     timeline_videos: PositiveInt
+    boundary_s: NonNegativeFloat
+    resamples: PositiveInt
 
 
 class FineModel(Section):
@@ -568,6 +611,12 @@ class Config(Section):
             raise ValueError(
                 f"classification is {self.classification!r}, which is not one of"
                 f" datasets: {', '.join(sorted(self.datasets))}"
+            )
+        shares = self.data.max_missing_fraction
+        if isinstance(shares, dict) and (others := shares.keys() - self.datasets):
+            raise ValueError(
+                f"data.max_missing_fraction names {', '.join(sorted(others))}, which is"
+                f" not one of datasets: {', '.join(sorted(self.datasets))}"
             )
         for name, members in self.ensembles.items():
             if not members:

@@ -43,19 +43,22 @@ def rows_ahead(scores: Array, rows: Array, space: Counts | None = None) -> Count
     alike = count[own]
     ahead = np.cumsum(count, out=count)[own] - alike  # all rows of better bins
 
-    wanted, crowded = np.zeros(BINS, dtype=np.bool_), np.zeros(BINS, dtype=np.bool_)
+    wanted = np.zeros(BINS, dtype=np.bool_)
     wanted[own] = True
-    holder = np.empty(BINS, dtype=np.int32)  # wanted row of a bin, the last if several
-    holder[own] = np.arange(len(rows))
-    crowded[own[holder[own] != np.arange(len(rows))]] = True
-
     near = np.flatnonzero(wanted[bins])
     near_bins = bins[near]
-    several = crowded[near_bins]
-    if several.any():
-        ahead += _ahead_among(scores, rows, near[several], near_bins[several])
-        near, near_bins = near[~several], near_bins[~several]
-    return ahead + _ahead_of_holder(scores, rows, near, holder[near_bins])
+    # one wanted row of each bin is compared with the rows there, the others sorted
+    holder = np.empty(BINS, dtype=np.int32)
+    holder[own] = np.arange(len(rows))
+    ahead += _ahead_of_holders(scores, rows, near, holder[near_bins])
+    others = np.flatnonzero(holder[own] != np.arange(len(rows)))
+    if others.size:
+        wanted[:] = False
+        wanted[own[others]] = True
+        crowd = wanted[near_bins]
+        among = _ahead_among(scores, rows[others], near[crowd], near_bins[crowd])
+        ahead[others] += among
+    return ahead
 
 
 def descending_order(scores: Array) -> Counts:
@@ -81,25 +84,30 @@ def descending_order(scores: Array) -> Counts:
     return order
 
 
-def _ahead_of_holder(scores: Array, rows: Array, near: Array, place: Array) -> Counts:
-    """How many of the rows `near` (M,) beat the wanted row of their bin, (P,).
+def _ahead_of_holders(scores: Array, rows: Array, near: Array, place: Array) -> Counts:
+    """How many of the rows `near` (M,) beat the holder of their bin, for all (P,).
 
     Args:
         scores: (N,).
         rows: (P,), wanted rows.
-        near: (M,), rows that share a bin with just one of them.
-        place: (M,), which of `rows` that is.
+        near: (M,), rows that share a bin with a wanted row.
+        place: (M,), which of `rows` holds that bin.
     """
-    rival, score = rows[place], scores[near]
-    wanted = scores[rival]
-    beats = (score > wanted) | ((score == wanted) & (near < rival))
+    score, held = scores[near], scores[rows][place]
+    beats = score > held
+    tied = np.flatnonzero(score == held)
+    beats[tied] = near[tied] < rows[place[tied]]
     return np.bincount(place[beats], minlength=len(rows))
 
 
 def _ahead_among(scores: Array, rows: Array, near: Array, bins: Array) -> Counts:
-    """Rows `near` (M,) of the same bin that rank before each wanted row, (P,).
+    """How many of the rows `near` (M,) of its bin beat each of some rows (P,).
 
-    Wanted rows that are not among `near` get 0.
+    Args:
+        scores: (N,).
+        rows: (P,), all of them among `near`.
+        near: (M,), rising: every row of some bins.
+        bins: (M,), their bins.
     """
     order = descending_order(scores[near])
     bins = bins[order]
@@ -107,8 +115,7 @@ def _ahead_among(scores: Array, rows: Array, near: Array, bins: Array) -> Counts
     first = np.maximum.accumulate(np.where(starts, np.arange(bins.size), 0))
     within = np.empty(near.size, dtype=np.int64)
     within[order] = np.arange(near.size) - first
-    place = np.minimum(np.searchsorted(near, rows), near.size - 1)  # near is sorted
-    return np.where(near[place] == rows, within[place], 0)
+    return np.asarray(within[np.searchsorted(near, rows)])
 
 
 def _width(scores: Array) -> tuple[Any, Any] | None:

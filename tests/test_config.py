@@ -12,7 +12,16 @@ from ssdet.config import SPLITS, Config, ConfigError, load
 from ssdet.config_schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
-OVERRIDES = ("demo", "test", "gpu_demo", "own_videos", "reference")
+OVERRIDES = (
+    "activitynet",
+    "demo",
+    "from_scratch",
+    "gpu_demo",
+    "own_videos",
+    "reference",
+    "test",
+    "thumos14",
+)
 
 
 def merged(base, override):
@@ -201,7 +210,18 @@ def model_names():
         ("models.fine_cls.pretext", "clss", "models.fine_cls.*pretext"),
         ("datasets.charades.mean", [0.4, 0.4], "datasets.charades.mean"),
         ("datasets.my set", {}, "datasets.my set"),
-        ("data.max_missing_fraction", 1.5, "data.max_missing_fraction"),
+        ("data.max_missing_fraction", 1.5, "data.max_missing_fraction.*less than"),
+        (
+            "data.max_missing_fraction",
+            {"charades": 1.5},
+            "data.max_missing_fraction.datasets.charades: .* less than",
+        ),
+        (
+            "data.max_missing_fraction",
+            {"kinetics": 0.1},
+            "max_missing_fraction names kinetics, which is not one of datasets: char",
+        ),
+        ("datasets.charades.expected", {"videos": 9}, "charades.expected.videos: no"),
     ],
 )
 def test_bad_values_are_named(recipe, path, value, message):
@@ -251,6 +271,22 @@ def test_moving_a_data_set_changes_no_section(recipe):
     recipe["datasets"]["charades"]["annotations"]["testing"] = "elsewhere.csv"
     assert load(recipe).datasets["charades"].without_paths() == before
     assert set(before) == {"format", "fps", "mean", "std", "segments"}
+
+
+def test_allowed_losses_are_for_all_sets_or_for_each(recipe):
+    recipe["data"] = {"max_missing_fraction": 0.2, "exclude": ["a", "b"]}
+    everywhere = load(recipe).data
+    assert (everywhere.allowed("charades"), everywhere.allowed("kinetics400")) == (
+        0.2,
+        0.2,
+    )
+    recipe["data"]["max_missing_fraction"] = {"kinetics400": 0.1}
+    each = load(recipe).data
+    assert (each.allowed("charades"), each.allowed("kinetics400")) == (0.0, 0.1)
+    assert each.of("kinetics400", ["b", "c"]) == {
+        "max_missing_fraction": 0.1,
+        "exclude": ["b"],
+    }
 
 
 def test_configs_do_not_change(recipe):

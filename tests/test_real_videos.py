@@ -47,6 +47,7 @@ def table(path, videos):
         "mean": [0.45, 0.45, 0.45],
         "std": [0.225, 0.225, 0.225],
         "segments": "refuse",
+        "expected": None,
     }
 
 

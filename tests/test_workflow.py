@@ -20,6 +20,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ssdet.data.synthetic_ids import planned_ids
+from tests.tiny import tiny_config
+
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEFILE = ROOT / "workflow" / "Snakefile"
 RECIPE, TINY = ROOT / "config" / "config.yaml", ROOT / "config" / "test.yaml"
@@ -36,6 +39,7 @@ STAGES = {
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
     "figures": "report/figures",
+    "errors": "report/errors",
     "strips": "report/strips",
 }
 
@@ -125,6 +129,7 @@ def test_plan_of_everything(tmp_path):
         "ensemble": 10,
         "tables": 1,
         "figures": 3,
+        "errors": 3,
         "strips": 1,
         "demo": 1,
     }
@@ -183,6 +188,11 @@ def test_several_gpus_are_started_by_torchrun(tmp_path):
     assert said.count(f"{start} -m ssdet.train.") == 2
 
 
+def test_plan_of_a_challenge_file(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/submissions/charades_fine_ensemble.txt")
+    assert (jobs["challenge"], jobs["predict"], jobs["ensemble"]) == (1, 3, 0)
+
+
 # -------------------------------------------------------------------------- rerun rules
 
 AFTER = {  # stage -> the stages that read what it writes
@@ -193,10 +203,11 @@ AFTER = {  # stage -> the stages that read what it writes
     "train_fine": {"extract_features", "predict"},
     "extract_features": {"train_coarse_fine", "predict"},
     "train_coarse_fine": {"predict"},
-    "predict": {"ensemble", "figures"},
-    "ensemble": {"tables", "figures"},
+    "predict": {"ensemble", "figures", "errors"},
+    "ensemble": {"tables", "figures", "errors"},
     "tables": set(),
     "figures": set(),
+    "errors": set(),
     "strips": set(),
 }
 
@@ -229,6 +240,7 @@ def following(*stages):
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
         ({"report": {"timeline_videos": 2}}, ["figures"]),
+        ({"report": {"boundary_s": 2.0}}, ["errors"]),
         ({"seed": 1}, ["synthetic"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
@@ -245,16 +257,45 @@ def test_a_changed_fine_stage_leaves_the_pretraining_alone(finished):
     assert not {"synthetic", "inventory", "extract_frames", "pretrain"} & set(jobs)
 
 
-def test_a_data_set_reruns_what_reads_it(finished):
-    sets = {"charades": {"mean": [0.4, 0.4, 0.4]}}
-    jobs = plan(finished, config=changed(finished, datasets=sets))
-    assert (jobs["inventory"], jobs["extract_frames"], jobs["pretrain"]) == (1, 2, 0)
-    assert jobs["train_fine"] == 4
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        ({"mean": [0.4, 0.4, 0.4]}, "train_fine"),
+        ({"fps": 24}, "extract_frames"),
+        ({"segments": "repair"}, "inventory"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_data_set_reruns_what_reads_it(finished, values, first):
+    """Videos are decoded again only for what decoding depends on."""
+    jobs = plan(finished, config=changed(finished, datasets={"charades": values}))
+    assert jobs["pretrain"] == 0
+    assert set(jobs) - {"demo"} == following(first) - {"pretrain", "strips"}
+    shards = {"inventory": 1, "extract_frames": 2, "train_fine": 4}
+    assert {rule: jobs[rule] for rule in shards if jobs[rule]} == {
+        rule: count for rule, count in shards.items() if rule in following(first)
+    }
+
+
+def test_losses_of_one_set_leave_the_others_alone(finished):
+    """Of `data`, an inventory depends on what concerns its own videos."""
+    synthetic = tiny_config().synthetic
+    video = planned_ids(synthetic, seed=0)["charades"]["training"][0]
+    for losses in (
+        {"exclude": [video, "of no set"]},
+        {"max_missing_fraction": {"charades": 0.5}},
+    ):
+        jobs = plan(finished, config=changed(finished, data=losses))
+        assert (jobs["inventory"], jobs["extract_frames"]) == (1, 2)
+        assert jobs["pretrain"] == 0
+    elsewhere = {"exclude": ["of no set"], "max_missing_fraction": {"multithumos": 0.5}}
+    assert plan(finished, config=changed(finished, data=elsewhere)) == Counter()
 
 
 def test_another_member_reruns_its_ensemble_alone(finished):
     ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
     jobs = plan(finished, config=changed(finished, ensembles=ensembles))
+    assert jobs.pop("errors") == 1
     assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "demo": 1}
 
 
@@ -459,6 +500,58 @@ def test_bad_labels_stop_the_plan(tmp_path, own_videos):
     assert "Traceback" not in said
 
 
+@pytest.fixture
+def reads(checkout):
+    """A checkout that notes in a file which data sets' labels it reads."""
+    module = checkout / "ssdet" / "data" / "annotations.py"
+    with module.open("a") as file:
+        file.write(
+            "\n\n_read = read_dataset\n\n\n"
+            "def read_dataset(name, *rest):\n"
+            '    with open("reads.txt", "a") as file:\n'
+            '        file.write(name + "\\n")\n'
+            "    return _read(name, *rest)\n"
+        )
+    return checkout / "workflow" / "Snakefile"
+
+
+def test_a_plan_reads_the_labels_of_a_set_once(tmp_path, own_videos, reads):
+    """However many jobs need them: Kinetics has 240,000 clips and 3,750 shards."""
+    target = "results/mine_ensemble.json"
+    jobs = plan(tmp_path, target, config=own_videos, snakefile=reads)
+    assert sum(jobs.values()) > 40
+    assert sorted((tmp_path / "reads.txt").read_text().split()) == ["clips", "mine"]
+
+
+def test_the_plan_of_a_submitted_shard_reads_no_labels(tmp_path, own_videos, reads):
+    """Each job on a cluster plans itself; 3,750 of them should not all read them."""
+    inventory = tmp_path / "results" / "mine" / "inventory.csv"
+    inventory.parent.mkdir(parents=True)
+    inventory.touch()
+    target = "results/mine/frames/shard-001.h5"
+    only = ("--dry-run", "--allowed-rules", "extract_frames", "--", target)
+    status, said = snakemake(tmp_path, *only, config=own_videos, snakefile=reads)
+    assert status == 0, said
+    assert not (tmp_path / "reads.txt").exists()
+
+
+def test_labels_that_are_not_the_published_ones_stop_the_plan(tmp_path, own_videos):
+    recipe = yaml.safe_load(own_videos[1].read_text())
+    recipe["datasets"]["mine"]["expected"] = {
+        "training": 66,
+        "testing": 65,
+        "classes": 2,
+    }
+    own_videos[1].write_text(yaml.safe_dump(recipe))
+    target = "results/mine/inventory.csv"
+    status, said = snakemake(tmp_path, "--dry-run", target, config=own_videos)
+    assert status == 1
+    assert "testing: 64, expected 65" in said
+    assert "training:" not in said
+    assert "datasets.mine.expected" in said
+    assert "Traceback" not in said
+
+
 def test_the_profile_for_slurm_is_found_from_the_root():
     """`snakemake --profile slurm`, as typed: jobs go to Slurm, 64 at a time."""
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--dry-run"]
@@ -511,7 +604,8 @@ def test_the_whole_chain_runs(tmp_path):
         assert len(list(csv.DictReader(table))) == 10
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 6
+    assert len(figures) == 9
+    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 3
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

@@ -1,6 +1,6 @@
 """Labels of a data set: which actions each video holds, and when, in seconds.
 
-Four formats are read (`annotation_formats.py`); impossible segments are refused or
+Each format has its reader (`annotation_formats/`); impossible segments are refused or
 repaired (`segments.py`). All problems of all rows are reported together.
 """
 
@@ -10,8 +10,8 @@ import argparse
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
@@ -19,14 +19,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ssdet.config import SPLITS, ConfigError, DatasetRecipe, explain
+from ssdet.config import SPLITS, ConfigError, ExpectedCounts, LabelFormat, explain
 from ssdet.data.annotation_formats import (
-    READERS,
     AnnotationError,
     RawSegment,
     RawVideo,
     read_classes,
 )
+from ssdet.data.label_files import check_labels, labels_of, read_splits
 from ssdet.data.segments import KINDS, REFUSED, refuse, repair, without_duplicates
 
 SHOWN = 100  # problems in a message
@@ -34,7 +34,7 @@ SHOWN = 100  # problems in a message
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One action: `label` happens from `start_s` to `end_s`."""
 
@@ -43,7 +43,7 @@ class Segment:
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoRecord:
     """One annotated video.
 
@@ -52,12 +52,15 @@ class VideoRecord:
         duration_s: as the annotation states it; None: not stated.
         segments: its actions, sorted; may be empty.
         split: `training` or `testing`.
+        also: other names that its file may have; one that ends in / is only the name
+            of a folder of frames.
     """
 
     video_id: str
     duration_s: float | None
     segments: tuple[Segment, ...]
     split: str
+    also: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Dataset:
         classes: class names in the order of the network's outputs.
         records: of both splits, sorted by video_id unless read as written.
         irregularities: how many segments were reversed, zero_length, past_end or
-            duplicate, and how many videos are without_actions.
+            duplicate, and how many videos are without_actions; if there are any, also
+            how many segments were ambiguous and how many videos withheld.
     """
 
     name: str
@@ -102,7 +106,7 @@ def read_dataset(
 
     Args:
         name: of the data set, for messages.
-        config: its section without paths (`DatasetConfig.without_paths()`).
+        config: its section; only `format` and `segments` are read.
         training: label file of the training videos.
         testing: label file of the test videos; may be the same file if that says for
             each video which split it belongs to.
@@ -115,19 +119,21 @@ def read_dataset(
         ConfigError: a key of `config` is bad.
         AnnotationError: rows that cannot be used; all are listed.
     """
+    keys = {key: config[key] for key in LabelFormat.model_fields if key in config}
     try:
-        recipe = DatasetRecipe.model_validate(dict(config))
+        recipe = LabelFormat.model_validate(keys)
     except ValidationError as error:
         raise ConfigError(f"datasets.{name}: {explain(error)}") from None
     problems: list[str] = []
-    raw = _read_splits(recipe.format, training, testing, problems)
+    left_out: Counter[str] = Counter()
+    raw = read_splits(recipe.format, training, testing, problems, left_out)
     if classes is None:
         source = "the training videos"
-        names = _labels(video for video, split in raw if split == "training")
+        names = labels_of(video for video, split in raw if split == "training")
     else:
         source = str(classes)
         names = read_classes(classes, recipe.format, problems)
-    _check_labels((video for video, _ in raw), names, source, problems)
+    check_labels((video for video, _ in raw), names, source, problems)
     counts = Counter(dict.fromkeys(KINDS, 0))
     records = []
     for video, split in raw:
@@ -150,15 +156,46 @@ def read_dataset(
             video.duration_s,
             tuple(segments),
             split,
+            video.also,
         )
         records.append(record)
     _raise(name, problems)
     counts["without_actions"] = sum(not record.segments for record in records)
+    counts.update({kind: count for kind, count in left_out.items() if count})
     if not as_written:
         records.sort(key=lambda record: record.video_id)
     dataset = Dataset(name, tuple(names.values()), tuple(records), dict(counts))
     _log(dataset)
     return dataset
+
+
+def check_expected(dataset: Dataset, expected: ExpectedCounts | None) -> None:
+    """See that the lists are those that were published, or what the user expects.
+
+    Args:
+        dataset: as it was read.
+        expected: how many videos and classes there should be; None: any number.
+
+    Raises:
+        AnnotationError: there are others; the message says how many, and what to do.
+    """
+    if expected is None:
+        return
+    found = {split: len(dataset.of(split)) for split in SPLITS}
+    found["classes"] = len(dataset.classes)
+    lines = [
+        f"{key}: {found[key]:,}, expected {number:,}"
+        for key, number in expected.model_dump().items()
+        if number is not None and found[key] != number
+    ]
+    if lines:
+        raise AnnotationError(
+            f"The labels of {dataset.name} are not the lists that"
+            f" datasets.{dataset.name}.expected states:\n  "
+            + "\n  ".join(lines)
+            + "\nFetch the files again or correct the paths. If the difference is"
+            f" meant, set datasets.{dataset.name}.expected to your numbers, or to null"
+        )
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
@@ -204,79 +241,6 @@ def dataset_from_arguments(
         Path(args.classes) if args.classes else None,
         durations,
     )
-
-
-def _read_splits(
-    format: str, training: Path, testing: Path, problems: list[str]
-) -> list[tuple[RawVideo, str]]:
-    """The videos of both files, each with its split."""
-    same = training.exists() and testing.exists() and training.samefile(testing)
-    chosen: list[tuple[RawVideo, str]] = []
-    first: dict[str, tuple[RawVideo, str]] = {}
-    videos: list[RawVideo] = []
-    for split, path in zip(SPLITS, (training, testing), strict=True):
-        known = len(problems)
-        if not (same and videos):
-            videos = READERS[format](path, problems)
-        if same and videos and all(video.split is None for video in videos):
-            problems.append(
-                f"{path} is given for both splits, so it must say of each video whether"
-                " it is for training or testing (column split)"
-            )
-            break
-        mine = [video for video in videos if video.split in (None, split)]
-        if not mine and len(problems) == known:
-            problems.append(
-                f"{path}: no video of split {split}; see the config key"
-                f" datasets.<name>.annotations.{split}"
-            )
-        if len(mine) < len(videos) and not same:
-            log.info(
-                "%s: %d of %d videos are not of split %s and are left out",
-                path,
-                len(videos) - len(mine),
-                len(videos),
-                split,
-            )
-        for video in mine:
-            chosen.append((video, split))
-            other, other_split = first.setdefault(video.video_id, (video, split))
-            if other_split != split:
-                problems.append(
-                    f"{video.where}: video {video.video_id!r} is for {split}, but"
-                    f" {other.where} has it for {other_split}"
-                )
-    return chosen
-
-
-def _labels(videos: Iterable[RawVideo]) -> dict[str, str]:
-    """The labels that occur, sorted; numbers by value."""
-    labels = {segment.label for video in videos for segment in video.segments}
-    if all(label.isdecimal() for label in labels):
-        return {label: label for label in sorted(labels, key=int)}
-    return {label: label for label in sorted(labels)}
-
-
-def _check_labels(
-    videos: Iterable[RawVideo],
-    names: Mapping[str, str],
-    source: str,
-    problems: list[str],
-) -> None:
-    for video in videos:
-        for segment in video.segments:
-            if not segment.label:
-                problems.append(f"{segment.where}: the label is empty")
-            elif segment.label not in names:
-                problems.append(
-                    f"{segment.where}: label {segment.label!r} is not one of the"
-                    f" {len(names)} classes of {source}"
-                )
-            if segment.start_s < 0:
-                problems.append(
-                    f"{segment.where}: {segment.label} starts at {segment.start_s:g} s,"
-                    " before the video"
-                )
 
 
 def _spanning(video: RawVideo, duration_s: float | None) -> list[RawSegment]:

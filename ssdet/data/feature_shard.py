@@ -11,7 +11,6 @@ one read for each key. Source: spec of Coarse-Fine, section 3.3.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5 import create, set_attributes
 from ssdet.files import atomic
 
 FORMAT, VERSION = "coarse_fine_features", 1
@@ -74,27 +73,39 @@ def write_features(
     """
     index: list[tuple[bytes, int, int, int, float]] = []
     row = 0
-    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with atomic(path) as temporary, create(temporary) as file:
         set_attributes(file, {"format": FORMAT, "version": VERSION, **attributes})
         set_attributes(file, {"axes": "TCHW", "dtype": dtype})
         for video in map(VideoFeatures._make, videos):
-            maps, logits = _arrays(video, dtype)
-            length = len(logits)
-            if not index:
-                _create(file, total, maps, logits, compression)
-            _check(video.video_id, maps, logits, file, row, total, index)
-            for key, array in maps.items():
-                file[key][row : row + length] = array
-            file["logits"][row : row + length] = logits
-            name = video.video_id.encode()
-            index.append((name, row, length, video.n_frames, video.duration_s))
+            length = _append(file, video, row, total, index, dtype, compression)
+            entry = (video.n_frames, video.duration_s)
+            index.append((video.video_id.encode(), row, length, *entry))
             row += length
+            del video  # before the next one is made
         if row != total:
             raise ValueError(f"{path}: {total} rows were announced, {row} came")
         longest = max([1, *(len(entry[0]) for entry in index)])
         file["index"] = np.array(index, _index_type(longest))
-        file.attrs["provenance"] = json.dumps(provenance())
-        file.attrs["complete"] = True
+        set_attributes(file, {"provenance": dict(provenance()), "complete": True})
+
+
+def _append(
+    file: h5py.File,
+    video: VideoFeatures,
+    row: int,
+    total: int,
+    index: Sequence[tuple[bytes, int, int, int, float]],
+    dtype: str,
+    compression: str | None,
+) -> int:
+    """Write the rows of a video; returns how many."""
+    maps, logits = _arrays(video, dtype)
+    if not index:
+        _create(file, total, maps, logits, compression)
+    _check(video.video_id, maps, logits, file, row, total, index)
+    for key, array in [*maps.items(), ("logits", logits)]:
+        file[key][row : row + len(logits)] = array
+    return len(logits)
 
 
 def _arrays(
@@ -146,7 +157,7 @@ def _create(
                 options["compression_opts"] = 1
         shape = (total, *array.shape[1:])
         created = file.create_dataset(name, shape, array.dtype, **options)
-        created.attrs["layout"] = "TK" if name == "logits" else "TCHW"
+        set_attributes(created, {"layout": "TK" if name == "logits" else "TCHW"})
 
 
 def _check(
@@ -170,6 +181,8 @@ def _check(
             f"video {video_id} has {', '.join(sorted(maps))}, expected"
             f" {', '.join(sorted(keys))}"
         )
+    if not len(logits):
+        raise ValueError(f"video {video_id} has no rows; a video has at least one")
     for key, array in [*maps.items(), ("logits", logits)]:
         expected = (len(logits), *file[key].shape[1:])
         if array.shape != expected or array.ndim != (2 if key == "logits" else 4):

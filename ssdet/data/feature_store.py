@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from ssdet.data.feature_shard import FORMAT, VERSION, VideoFeatures, write_features
-from ssdet.data.hdf5 import ShardFolder, shown
+from ssdet.data.hdf5 import damage, shown
+from ssdet.data.shard_folder import Kind, ShardFolder
 
 __all__ = ["FeatureInfo", "FeatureStore", "VideoFeatures", "write_features"]
 
 REMEDY = "extract the features again"
+KIND = Kind("features", FORMAT, VERSION, "logits", "offset", "length", REMEDY)
 # The config key or the thing that a required attribute is compared with.
 SOURCES = {
     "stride": "sampling.stride",
@@ -60,24 +62,8 @@ class FeatureStore:
             ValueError: there are no shards, one is cut off, incomplete or something
                 else, they were not made together, or share a video.
         """
-        self._shards = ShardFolder(Path(folder), FORMAT, VERSION, REMEDY)
-        self._places: dict[str, tuple[str, int]] = {}  # shard, first row
-        self._infos: dict[str, FeatureInfo] = {}
-        self._names = self._shards.names() if names is None else sorted(names)
-        own = ("provenance", "shard")
-        self.attributes = self._shards.attributes(self._names, own)
-        for name in self._names:
-            for row in self._shards.open(name)["index"][:]:
-                video_id = row["video_id"].decode()
-                if video_id in self._places:
-                    raise ValueError(
-                        f"{folder}: {self._places[video_id][0]} and {name} both hold"
-                        f" video {video_id}; remove what is old, or {REMEDY}"
-                    )
-                self._places[video_id] = (name, int(row["offset"]))
-                self._infos[video_id] = FeatureInfo(
-                    int(row["length"]), int(row["n_frames"]), float(row["duration"])
-                )
+        self._shards = ShardFolder(folder, names, KIND)
+        self.attributes = self._shards.attributes
 
     @property
     def folder(self) -> Path:
@@ -87,12 +73,12 @@ class FeatureStore:
     @property
     def paths(self) -> list[Path]:
         """The files of the shards, sorted."""
-        return [self.folder / name for name in self._names]
+        return self._shards.paths
 
     @property
     def video_ids(self) -> list[str]:
         """The videos that have features, sorted."""
-        return sorted(self._infos)
+        return self._shards.video_ids
 
     def require(self, **expected: Any) -> None:
         """See that the features are what another part of the program expects.
@@ -120,13 +106,10 @@ class FeatureStore:
         Raises:
             ValueError: nothing is.
         """
-        try:
-            return self._infos[video_id]
-        except KeyError:
-            raise ValueError(
-                f"no features of video {video_id!r} in {self.folder}, which has"
-                f" {len(self._infos)} videos; {REMEDY}"
-            ) from None
+        row = self._shards.find(video_id)[1]
+        return FeatureInfo(
+            int(row["length"]), int(row["n_frames"]), float(row["duration"])
+        )
 
     def read(
         self, video_id: str, start: int, stop: int, keys: Sequence[str]
@@ -144,15 +127,15 @@ class FeatureStore:
             is in the order (T, C, H, W).
 
         Raises:
-            ValueError: there is no such video, row or key.
+            ValueError: there is no such video, row or key, or the file is damaged.
         """
-        info = self.info(video_id)
-        if not 0 <= start <= stop <= info.length:
+        shard, row = self._shards.find(video_id)
+        first, length = int(row["offset"]), int(row["length"])
+        if not 0 <= start <= stop <= length:
             raise ValueError(
-                f"video {video_id} has feature rows 0 to {info.length - 1}, asked for"
+                f"video {video_id} has feature rows 0 to {length - 1}, asked for"
                 f" {start} to {stop - 1}"
             )
-        shard, first = self._places[video_id]
         file = self._shards.open(shard)
         absent = [key for key in keys if key not in file]
         if absent:
@@ -161,21 +144,24 @@ class FeatureStore:
                 f" {', '.join(sorted(set(file) - {'index', 'logits'}))}; {REMEDY}"
             )
         window = slice(first + start, first + stop)
-        return {
-            key: torch.from_numpy(file[key][window]).movedim(0, 1)  # (C, T', H, W)
-            for key in keys
-        }
+        with damage(self.folder / shard, REMEDY):
+            return {
+                key: torch.from_numpy(
+                    self._shards.data(shard, key)[window]  # (T', C, H, W)
+                ).movedim(0, 1)
+                for key in keys
+            }
 
     def logits(self, video_id: str) -> Tensor:
         """The model's own logits of a whole video, (T, K) float32.
 
         Raises:
-            ValueError: there is no such video.
+            ValueError: there is no such video, or the file is damaged.
         """
-        info = self.info(video_id)
-        shard, first = self._places[video_id]
-        rows = self._shards.open(shard)["logits"][first : first + info.length]
-        return torch.from_numpy(rows)
+        shard, row = self._shards.find(video_id)
+        first, last = int(row["offset"]), int(row["offset"] + row["length"])
+        with damage(self.folder / shard, REMEDY):
+            return torch.from_numpy(self._shards.data(shard, "logits")[first:last])
 
 
 def _difference(name: str, found: Any, source: str, value: Any) -> str:

@@ -12,7 +12,6 @@ Root attributes: what `hdf5.py` says, `axes`, and how the frames were made.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5 import create, set_attributes
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_frames", 1
@@ -73,9 +72,9 @@ def write_frames(
     """
     sizes = [video.file.stat().st_size for video in videos]
     counts = [len(video.offsets) for video in videos]
-    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with atomic(path) as temporary, create(temporary) as file:
         set_attributes(file, {"format": FORMAT, "version": VERSION, **attributes})
-        file.attrs["axes"] = "THWC"
+        set_attributes(file, {"axes": "THWC"})
         jpeg = file.create_dataset("jpeg", (sum(sizes),), np.uint8)
         offsets = file.create_dataset("offsets", (sum(counts),), np.int64)
         lengths = file.create_dataset("lengths", (sum(counts),), np.int32)
@@ -90,9 +89,8 @@ def write_frames(
             index.append((name, first, count, video.fps, video.duration_s, *shape))
             start, first = start + size, first + count
         file["index"] = np.array(index, _index_type(videos))
-        file["index"].attrs["unit"] = "duration_s in s, fps in 1/s"
-        file.attrs["provenance"] = json.dumps(provenance())
-        file.attrs["complete"] = True
+        set_attributes(file["index"], {"unit": "duration_s in s, fps in 1/s"})
+        set_attributes(file, {"provenance": dict(provenance()), "complete": True})
 
 
 def _copy(source: Path, target: h5py.Dataset, start: int) -> None:

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from ssdet.data.frame_shard import FORMAT, VERSION
-from ssdet.data.hdf5 import ShardFolder
+from ssdet.data.hdf5 import damage
+from ssdet.data.shard_folder import Kind, ShardFolder
 
 REMEDY = "run extract_frames again"
+KIND = Kind("frames", FORMAT, VERSION, "offsets", "first", "frames", REMEDY)
 CPU = torch.device("cpu")
 
 
@@ -26,12 +28,6 @@ class FrameInfo:
     duration_s: float
     height: int
     width: int
-
-
-@dataclass(frozen=True)
-class _Place:
-    shard: str
-    first: int
 
 
 class FrameStore:
@@ -51,28 +47,8 @@ class FrameStore:
             ValueError: there are no shards, one is cut off, incomplete or something
                 else, they were not made together, or share a video.
         """
-        self._shards = ShardFolder(Path(folder), FORMAT, VERSION, REMEDY)
-        self._infos: dict[str, FrameInfo] = {}
-        self._places: dict[str, _Place] = {}
-        self._names = self._shards.names() if names is None else sorted(names)
-        own = ("provenance", "shard")
-        self.attributes = self._shards.attributes(self._names, own)
-        for name in self._names:
-            for row in self._shards.open(name)["index"][:]:
-                video_id = row["video_id"].decode()
-                if video_id in self._places:
-                    raise ValueError(
-                        f"{folder}: {self._places[video_id].shard} and {name} both hold"
-                        f" video {video_id}; remove what is old, or {REMEDY}"
-                    )
-                self._places[video_id] = _Place(name, int(row["first"]))
-                self._infos[video_id] = FrameInfo(
-                    int(row["frames"]),
-                    float(row["fps"]),
-                    float(row["duration_s"]),
-                    int(row["height"]),
-                    int(row["width"]),
-                )
+        self._shards = ShardFolder(folder, names, KIND)
+        self.attributes = self._shards.attributes
 
     @property
     def folder(self) -> Path:
@@ -82,12 +58,12 @@ class FrameStore:
     @property
     def paths(self) -> list[Path]:
         """The files of the shards, sorted."""
-        return [self.folder / name for name in self._names]
+        return self._shards.paths
 
     @property
     def video_ids(self) -> list[str]:
         """The videos that have frames, sorted."""
-        return sorted(self._infos)
+        return self._shards.video_ids
 
     def info(self, video_id: str) -> FrameInfo:
         """What is stored of a video.
@@ -95,14 +71,14 @@ class FrameStore:
         Raises:
             ValueError: nothing is.
         """
-        try:
-            return self._infos[video_id]
-        except KeyError:
-            raise ValueError(
-                f"no frames of video {video_id!r} in {self.folder}, which has"
-                f" {len(self._infos)} videos; {REMEDY}, or list the video in"
-                " data.exclude"
-            ) from None
+        row = self._shards.find(video_id)[1]
+        return FrameInfo(
+            int(row["frames"]),
+            float(row["fps"]),
+            float(row["duration_s"]),
+            int(row["height"]),
+            int(row["width"]),
+        )
 
     def read(
         self,
@@ -135,20 +111,22 @@ class FrameStore:
         video = torch.empty(size, dtype=torch.uint8, device=device)
         if not wanted:
             return video
-        place = self._places[video_id]
-        file = self._shards.open(place.shard)
-        low, high = place.first + min(wanted), place.first + max(wanted) + 1
-        offsets = file["offsets"][low:high].tolist()
-        lengths = file["lengths"][low:high].tolist()
+        shard, row = self._shards.find(video_id)
+        first, lowest = int(row["first"]), min(wanted)
+        rows = slice(first + lowest, first + max(wanted) + 1)
         columns: dict[tuple[int, int], list[int]] = {}  # bytes -> where they are shown
-        for column, index in enumerate(wanted):
-            row = index + place.first - low
-            columns.setdefault((offsets[row], lengths[row]), []).append(column)
-        jpeg = file["jpeg"]
-        encoded = [
-            torch.from_numpy(jpeg[start : start + length]) for start, length in columns
-        ]
-        pictures = self._decode(encoded, video_id, place.shard, device)
+        with damage(self.folder / shard, REMEDY):
+            offsets = self._shards.data(shard, "offsets")[rows].tolist()
+            lengths = self._shards.data(shard, "lengths")[rows].tolist()
+            for column, index in enumerate(wanted):
+                place = (offsets[index - lowest], lengths[index - lowest])
+                columns.setdefault(place, []).append(column)
+            jpeg = self._shards.data(shard, "jpeg")
+            encoded = [
+                torch.from_numpy(jpeg[start : start + length])
+                for start, length in columns
+            ]
+        pictures = self._decode(encoded, video_id, shard, device)
         for picture, shown_at in zip(pictures, columns.values(), strict=True):
             for column in shown_at:
                 video[:, column] = picture

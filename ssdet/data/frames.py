@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ssdet.config import DatasetRecipe, FramesConfig
+from ssdet.config import FramesConfig
 from ssdet.data.frame_shard import PackedVideo, write_frames
 from ssdet.data.inventory import read_inventory
 from ssdet.data.pack import Failed, PackJob, died, pack_video
 from ssdet.data.parallel import run_each
 from ssdet.data.shards import ids_of_shard
+from ssdet.data.video_files import is_frame_folder
 from ssdet.files import sha256
 from ssdet.progress import Progress
 from ssdet.provenance import block, now
@@ -32,7 +33,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--name", required=True, help="name of the data set")
     parser.add_argument("--inventory", type=Path, required=True)
     parser.add_argument(
-        "--dataset", required=True, help="its config section without paths, JSON"
+        "--dataset", required=True, help="of its config section, fps; JSON"
     )
     parser.add_argument("--frames", required=True, help="config section, JSON")
     parser.add_argument("--shard", type=int, required=True, help="from 0")
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, decode the videos of a shard, write their frames."""
     args = arguments().parse_args(argv)
     started = now()
-    recipe = DatasetRecipe.model_validate_json(args.dataset)
+    fps = json.loads(args.dataset)["fps"]
     cfg = FramesConfig.model_validate_json(args.frames)
     rows = {row.video_id: row for row in read_inventory(args.inventory)}
     ids = ids_of_shard(rows, args.shard, cfg.shard_videos)
@@ -56,10 +57,11 @@ def main(argv: list[str] | None = None) -> None:
                 row.path,
                 row.sha256,
                 row.frames,
-                recipe.fps or row.fps,
+                fps or row.fps,
                 cfg.short_side,
                 cfg.jpeg_quality,
                 parts / f"{number}.jpegs",
+                row.fps if is_frame_folder(Path(row.path)) else None,
             )
             for number, row in enumerate(map(rows.__getitem__, ids))
             if row.status == "ok"
@@ -69,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
             "revision": REVISION,
             "dataset": args.name,
             "shard": args.shard,
-            "fps": recipe.fps or "native",
+            "fps": fps or "native",
             "short_side": cfg.short_side,
             "jpeg_quality": cfg.jpeg_quality,
             "shard_videos": cfg.shard_videos,
@@ -83,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
                 "extract_frames",
                 REVISION,
                 {
-                    "dataset": json.loads(args.dataset),
+                    "dataset": {"fps": fps},
                     "frames": json.loads(args.frames),
                 },
                 {"inventory": args.inventory},

@@ -14,7 +14,10 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ssdet.config import SPLITS, DataConfig
 from ssdet.data.annotations import (
@@ -24,8 +27,8 @@ from ssdet.data.annotations import (
     dataset_from_arguments,
 )
 from ssdet.data.parallel import run_each
-from ssdet.data.probed import Probed, ProbedFiles, died, probe_file
-from ssdet.data.video_files import find_videos
+from ssdet.data.probed import Probed, ProbedFiles, died, probe_file, probe_folder
+from ssdet.data.video_files import find_videos, is_frame_folder
 from ssdet.files import write_text
 from ssdet.progress import Progress
 
@@ -43,7 +46,7 @@ class InventoryRow:
 
     Attributes:
         video_id: its name.
-        path: of its file; empty if it is missing.
+        path: of its file, or of the folder of its frames; empty if it is missing.
         fps: frames / duration_s; this and all numbers are 0 unless the status is ok.
         frames: how many there are, by decoding.
         duration_s: from the first frame's start to the last one's end.
@@ -51,7 +54,7 @@ class InventoryRow:
         height: pixels, upright.
         rotation: degrees clockwise that turn the stored frames upright.
         codec: its name.
-        sha256: of the file; empty if it is missing or cannot be read.
+        sha256: of the file, or of all frames; empty if it is missing or unreadable.
         status: ok, missing, corrupt or excluded.
         reason: why it is not ok, or what is odd about it.
     """
@@ -81,6 +84,11 @@ def arguments() -> argparse.ArgumentParser:
     add_dataset_arguments(parser)
     parser.add_argument("--videos", type=Path, required=True, help="folder of videos")
     parser.add_argument("--data", required=True, help="config section, JSON")
+    parser.add_argument(
+        "--folder-fps",
+        type=float,
+        help="frames/s of folders of frames; absent: not known",
+    )
     parser.add_argument("--workers", type=int, default=0, help="processes")
     parser.add_argument("--out", type=Path, required=True, help="the csv file")
     return parser
@@ -93,9 +101,10 @@ def main(argv: list[str] | None = None) -> None:
     dataset = dataset_from_arguments(args)  # bad labels stop the run before probing
     ids = [record.video_id for record in dataset.records]
     excluded = set(ids) & set(cfg.exclude)
-    found = find_videos(args.videos, set(ids) - excluded, dataset.name)
+    also = {record.video_id: record.also for record in dataset.records if record.also}
+    found = find_videos(args.videos, set(ids) - excluded, dataset.name, also)
     memory = ProbedFiles(args.out.with_name(args.out.name + ".resume"))
-    probed = probe_all(list(found.values()), memory, args.workers)
+    probed = probe_all(list(found.values()), memory, args.workers, args.folder_fps)
     rows = [
         _row(record, found, probed, record.video_id in excluded)
         for record in dataset.records
@@ -109,21 +118,34 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def probe_all(
-    paths: list[Path], memory: ProbedFiles, workers: int
+    paths: list[Path],
+    memory: ProbedFiles,
+    workers: int,
+    folder_fps: float | None = None,
 ) -> dict[Path, Probed]:
     """Probe every file that an interrupted run has not probed yet.
 
     Args:
-        paths: the video files.
+        paths: the video files, and folders of frames.
         memory: what an interrupted run has learnt; is added to.
         workers: processes; 0: none, work in this one.
+        folder_fps: frames/s of the folders; None: not known.
     """
-    probed = {path: known for path in paths if (known := memory.get(path)) is not None}
-    left = [path for path in paths if path not in probed]
+    probed = {}
+    for path in paths:
+        known = memory.get(path)
+        if known and (known.fps == folder_fps or not is_frame_folder(path)):
+            probed[path] = known
+    files = [p for p in paths if p not in probed and not is_frame_folder(p)]
+    folders = [p for p in paths if p not in probed and is_frame_folder(p)]
+    probe = partial(probe_folder, fps=folder_fps)
     if probed:
         log.info("%d videos were probed by an interrupted run", len(probed))
     with Progress(len(paths), "inventory", "video", done=len(probed)) as progress:
-        for path, result in run_each(probe_file, left, workers, died):
+        for path, result in chain(
+            run_each(probe_file, files, workers, died),
+            run_each(probe, folders, workers, died),
+        ):
             probed[path] = result
             memory.add(path, result)
             progress.advance()
@@ -144,7 +166,8 @@ def check_losses(rows: list[InventoryRow], dataset: Dataset, cfg: DataConfig) ->
         for split in SPLITS
         if not any(record.video_id in usable for record in dataset.of(split))
     ]
-    allowed = cfg.max_missing_fraction * len(rows) + 1e-9
+    fraction = cfg.allowed(dataset.name)
+    allowed = fraction * len(rows) + 1e-9
     if len(bad) <= allowed and not empty:
         return
     lines = [
@@ -158,8 +181,8 @@ def check_losses(rows: list[InventoryRow], dataset: Dataset, cfg: DataConfig) ->
     if len(bad) > allowed:
         head = (
             f"{len(bad)} of the {len(rows)} annotated videos of {dataset.name} are"
-            f" missing or corrupt, data.max_missing_fraction"
-            f" ({cfg.max_missing_fraction:g}) allows {int(allowed)}"
+            f" missing or corrupt, data.max_missing_fraction ({fraction:g}) allows"
+            f" {int(allowed)}"
         )
     else:
         head = f"{dataset.name} has no usable video of split {' and '.join(empty)}"
@@ -217,12 +240,12 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
     if not path.is_file():
         raise ValueError(f"no inventory at {path} (--inventory); run `inventory` first")
     with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        reader = csv.reader(file, strict=True)
+        header = tuple(next(reader, ()))
+        if header != COLUMNS:
             raise ValueError(
                 f"{path} is not an inventory: expected the columns"
-                f" {', '.join(COLUMNS)}, found"
-                f" {', '.join(reader.fieldnames or ['an empty file'])}"
+                f" {', '.join(COLUMNS)}, found {', '.join(header) or 'an empty file'}"
             )
         rows, problems = [], []
         for cells in reader:
@@ -241,27 +264,20 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
     return rows
 
 
-def _parse(cells: Mapping[str, str | None]) -> InventoryRow:
-    values: dict[str, str] = {}
-    for name in COLUMNS:
-        value = cells[name]
-        if value is None or None in cells:
-            raise ValueError(f"expected {len(COLUMNS)} cells")
-        values[name] = value
-    if values["status"] not in STATUSES:
-        raise ValueError(
-            f"status is {values['status']!r}, expected {', '.join(STATUSES)}"
-        )
-    numbers: dict[str, float] = {}
+def _parse(cells: list[str]) -> InventoryRow:
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"expected {len(COLUMNS)} cells")
+    values: dict[str, Any] = dict(zip(COLUMNS, cells, strict=True))
+    status = values["status"]
+    if status not in STATUSES:
+        raise ValueError(f"status is {status!r}, expected {', '.join(STATUSES)}")
     for name in NUMBERS:
-        text = values[name]
-        if text == "" and values["status"] != "ok":
-            text = "0"
+        text = values[name] or ("" if status == "ok" else "0")
         try:
-            numbers[name] = int(text) if name in WHOLE else float(text)
+            values[name] = int(text) if name in WHOLE else float(text)
         except ValueError:
             raise ValueError(f"{name} should be a number, found {text!r}") from None
-    return InventoryRow(**{**values, **numbers})  # type: ignore[arg-type]
+    return InventoryRow(**values)
 
 
 def _row(

@@ -1,24 +1,18 @@
-"""Decodes one video and packs its frames as JPEG, at a given rate and size."""
+"""Packs the frames of one video as JPEG, at a given rate and size."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ssdet.data.frame_folder import FrameFolder
 from ssdet.data.frame_shard import PackedVideo
+from ssdet.data.picture_sources import FolderSource, Source, VideoSource
 from ssdet.data.sampling import frames_in
-from ssdet.data.video import (
-    Picture,
-    Shown,
-    Video,
-    VideoError,
-    picture,
-    rotation,
-    target_size,
-)
+from ssdet.data.video import Video, VideoError
 from ssdet.files import sha256
 
 
@@ -28,13 +22,14 @@ class PackJob:
 
     Attributes:
         video_id: its name.
-        path: of the video file.
-        sha256: of the video file, as the inventory has it.
+        path: of the video file, or of the folder of frames.
+        sha256: of the video file or of all frames, as the inventory has it.
         frames: how many it holds, as the inventory has it.
         fps: frames/s that are wanted.
         short_side: pixels.
         jpeg_quality: 1 to 100.
         out: the file for the JPEG bytes.
+        folder_fps: rate of a folder of frames; None: `path` is a video file.
     """
 
     video_id: str
@@ -45,6 +40,7 @@ class PackJob:
     short_side: int
     jpeg_quality: int
     out: Path
+    folder_fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,11 @@ class Failed:
 def pack_video(job: PackJob) -> PackedVideo | Failed:
     """Decode a video, write its JPEG frames to `job.out`."""
     try:
-        if sha256(job.path) != job.sha256:
+        if job.folder_fps is None:
+            found = sha256(job.path)
+        else:
+            found, *_ = FrameFolder(job.path).check()
+        if found != job.sha256:
             return _failed(job, "the file has changed since the inventory")
         return _pack(job)
     except ImportError:
@@ -102,30 +102,38 @@ class Sampler:
 
 
 def _pack(job: PackJob) -> PackedVideo | Failed:
-    sampler, encoder = Sampler(job.fps), _Encoder(job)
-    decoded, last = 0, None
+    recipe = job.short_side, job.jpeg_quality
+    if job.folder_fps is not None:
+        return _pack_source(job, FolderSource(job.path, job.folder_fps, *recipe))
+    with Video(job.path) as video:
+        return _pack_source(job, VideoSource(video, *recipe))
+
+
+def _pack_source(job: PackJob, source: Source) -> PackedVideo | Failed:
+    sampler = Sampler(job.fps)
+    decoded, end_s = 0, 0.0
+    jpeg: Callable[[], bytes] | None = None
     offsets: list[int] = []
     lengths: list[int] = []
-    with Video(job.path) as video, open(job.out, "wb") as file:
+    with open(job.out, "wb") as file:
 
-        def store(shown: Shown, copies: int) -> None:
-            data = encoder.jpeg(shown)
+        def store(data: bytes, copies: int) -> None:
             offsets.extend([file.tell()] * copies)
             lengths.extend([len(data)] * copies)
             file.write(data)
 
-        for shown in video.frames():
-            decoded, last = decoded + 1, shown
-            copies = sampler.copies(shown.end_s)
+        for end_s, jpeg in source.frames():
+            decoded += 1
+            copies = sampler.copies(end_s)
             if copies:
-                store(shown, copies)
-        if last is None or decoded != job.frames:
+                store(jpeg(), copies)
+        if jpeg is None or decoded != job.frames:
             return _failed(
                 job, f"{decoded} frames were decoded, the inventory has {job.frames}"
             )
-        excess = sampler.excess(last.end_s)
+        excess = sampler.excess(end_s)
         if excess < 0:
-            store(last, -excess)
+            store(jpeg(), -excess)
         elif excess > 0:
             del offsets[-excess:], lengths[-excess:]
         return PackedVideo(
@@ -134,43 +142,9 @@ def _pack(job: PackJob) -> PackedVideo | Failed:
             np.array(offsets, np.int64),
             np.array(lengths, np.int32),
             job.fps,
-            round(last.end_s, 9),
-            *encoder.upright,
+            round(end_s, 9),
+            *source.upright,
         )
-
-
-class _Encoder:
-    """Turns frames into JPEG; all have the size that suits the first one."""
-
-    def __init__(self, job: PackJob) -> None:
-        self._job = job
-        self._size: tuple[int, int] | None = None
-        self._turn = 0
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        """Height and width of the pictures."""
-        height, width = self._size or (0, 0)
-        return (height, width) if self._turn in (0, 180) else (width, height)
-
-    def jpeg(self, shown: Shown) -> bytes:
-        """The frame as JPEG."""
-        frame = shown.frame
-        if self._size is None:
-            self._size = target_size(frame.height, frame.width, self._job.short_side)
-            self._turn = rotation(frame)
-        return encode_jpeg(
-            picture(frame, *self._size, self._turn), self._job.jpeg_quality
-        )
-
-
-def encode_jpeg(image: Picture, quality: int) -> bytes:
-    """An RGB picture (H, W, 3) as JPEG of a quality from 1 to 100."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
 
 
 def _failed(job: PackJob, reason: str) -> Failed:

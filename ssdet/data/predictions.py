@@ -10,7 +10,6 @@ file is written whole or not at all, and `complete` is its last attribute.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +19,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ssdet.data.hdf5 import open_complete, set_attributes
+from ssdet.data.hdf5 import get_attributes, open_complete, set_attributes
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_predictions", 1
@@ -70,7 +69,7 @@ def write_predictions(
         set_attributes(file, attributes)
         logits_set = _growing(file, "logits", (len(classes),), np.float32)
         times_set = _growing(file, "times_s", (), np.float64)
-        times_set.attrs["unit"] = "s"
+        set_attributes(times_set, {"unit": "s"})
         for video_id, logits, times_s in videos:
             if video_id in index:
                 raise ValueError(f"video {video_id} was predicted twice")
@@ -103,12 +102,12 @@ class Predictions:
         """
         self.path = Path(path)
         self._file = open_complete(self.path, FORMAT, VERSION, "run predict again")
-        attributes = self._file.attrs
+        attributes = get_attributes(self._file)
         self.model = str(attributes["model"])
         self.dataset = str(attributes["dataset"])
-        self.classes: tuple[str, ...] = tuple(json.loads(attributes["classes"]))
+        self.classes: tuple[str, ...] = tuple(attributes["classes"])
         self.checkpoint_sha256 = str(attributes["checkpoint_sha256"])
-        self.provenance: dict[str, Any] = json.loads(attributes["provenance"])
+        self.provenance: dict[str, Any] = attributes["provenance"]
         self._index = {
             row["video_id"].decode(): (int(row["offset"]), int(row["length"]))
             for row in self._file["index"][:]

@@ -1,4 +1,4 @@
-"""What is learnt of a video file by decoding it, and a memory of it.
+"""What is learnt of a video by reading all of it, and a memory of that.
 
 The memory is a file of JSON lines in a folder beside the inventory, so that a run that
 was killed goes on where it was. It is keyed by path, size and time of change.
@@ -12,6 +12,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ssdet.data.frame_folder import FrameFolder
 from ssdet.data.video import VideoError, probe
 from ssdet.files import sha256
 
@@ -67,6 +68,35 @@ def probe_file(path: Path) -> Probed:
         found.codec,
         digest,
     )
+
+
+def probe_folder(path: Path, fps: float | None) -> Probed:
+    """Read all frames of a folder; whatever is wrong with it becomes the reason.
+
+    Args:
+        path: the folder.
+        fps: rate at which the frames lie; None: not known.
+    """
+    if fps is None:
+        return Probed(
+            "corrupt",
+            "a folder of frames does not tell their rate: set the data set's fps",
+        )
+    try:
+        folder = FrameFolder(path)
+        digest, height, width = folder.check()
+    except ImportError:
+        raise ValueError(
+            "reading frames needs Pillow, which is not installed: pip install pillow"
+        ) from None
+    except VideoError as error:
+        return Probed("corrupt", str(error))
+    except OSError as error:
+        return Probed("corrupt", f"cannot be read: {error.strerror or error}")
+    except Exception as error:  # one bad folder never stops the others
+        return Probed("corrupt", f"cannot be read: {type(error).__name__}: {error}")
+    seconds = round(len(folder) / fps, 9)
+    return Probed("ok", "", fps, len(folder), seconds, width, height, 0, "jpeg", digest)
 
 
 def died(path: Path) -> Probed:

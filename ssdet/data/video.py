@@ -126,6 +126,25 @@ class Video:
         """Name of the codec, e.g. h264."""
         return str(self._stream.codec_context.codec.name)
 
+    def stated(self) -> tuple[float, float]:
+        """Frames/s and seconds as the container states them; 0 where it does not."""
+        unit_s = float(self._stream.time_base or 0)
+        seconds = (self._stream.duration or 0) * unit_s
+        if not seconds:
+            seconds = (self._container.duration or 0) / 1e6
+        rate = self._stream.average_rate or self._stream.guessed_rate or 0
+        return float(rate), seconds
+
+    def first_frame(self) -> av.VideoFrame:
+        """Decode one frame.
+
+        Raises:
+            VideoError: none can be decoded.
+        """
+        for frame in self._decoded():
+            return frame
+        raise VideoError("no frame could be decoded")
+
     def frames(self) -> Iterator[Shown]:
         """Decode from the first frame to the last; at most REORDERED are held.
 

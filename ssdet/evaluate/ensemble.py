@@ -18,22 +18,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ssdet.config import DatasetRecipe
 from ssdet.data.annotations import (
     Dataset,
     add_dataset_arguments,
     dataset_from_arguments,
 )
-from ssdet.data.frame_labels import official_instants
-from ssdet.data.interpolate import Stream, average
+from ssdet.data.interpolate import Stream
 from ssdet.data.inventory import read_inventory
 from ssdet.data.predictions import Predictions
 from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
 from ssdet.evaluate.protocol import EvaluatedVideo, Lost, evaluated_videos
 from ssdet.evaluate.ranking import dense_scores, instant_scores, metrics_of
-from ssdet.evaluate.submission import write_submission
 from ssdet.files import sha256, write_text
 from ssdet.metrics import mean_over_present
 from ssdet.provenance import block, now
@@ -58,9 +54,6 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--workers", type=int, default=1, help="threads")
     parser.add_argument("--out", type=Path, required=True, help="the JSON file")
-    parser.add_argument(
-        "--submission", type=Path, help="also write the challenge's text file"
-    )
     return parser
 
 
@@ -109,8 +102,6 @@ def main(argv: list[str] | None = None) -> None:
             "irregularities": dataset.irregularities,
             "seed": args.seed,
         }
-    if args.submission:
-        write_submission(args.submission, official_rows(videos, means))
     result["provenance"] = block(
         "ensemble",
         REVISION,
@@ -158,17 +149,6 @@ def own_dense_map(
     streams = {v.video_id: [Stream(*member[v.video_id])] for v in videos}
     scores = dense_scores(videos, streams, dataset.class_index, threads)
     return mean_over_present(scores.ap)
-
-
-def official_rows(
-    videos: Sequence[EvaluatedVideo], streams: Mapping[str, Sequence[Stream]]
-) -> list[tuple[str, np.ndarray]]:
-    """Mean logits (25, K) of every video at the official instants."""
-    rows = []
-    for video in videos:
-        at_s = official_instants(video.timeline.duration_s)
-        rows.append((video.video_id, average(streams[video.video_id], at_s)))
-    return rows
 
 
 def summary(result: Mapping[str, Any]) -> str:

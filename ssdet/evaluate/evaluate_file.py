@@ -15,11 +15,11 @@ from ssdet.evaluate.file_scores import (
     WITHOUT_INSTANTS,
     FileScores,
     kind_of,
-    score_detections,
     score_predictions,
     score_submission,
 )
 from ssdet.evaluate.protocol import EvaluatedVideo, Lost, evaluated_videos
+from ssdet.evaluate.segment_file import score_detections
 from ssdet.files import write_text
 from ssdet.provenance import block, now
 from ssdet.stage import StageError
@@ -39,7 +39,8 @@ def evaluate_file(
     """Score a file by every protocol that applies to it.
 
     Args:
-        path: predictions, submission or detections (`file_scores.py`).
+        path: predictions or a submission (`file_scores.py`), or detections
+            (`segment_file.py`).
         name: of the data set.
         section: of the data set in the config.
         inventory: of its videos; None: frames are counted by the annotated durations.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ssdet.evaluate.coverage import some
+
 WORDS = {
     "dense_map": "dense mAP, every frame",
     "step_map": "dense mAP, every row of the predictions",
@@ -27,9 +29,20 @@ def table(result: Mapping[str, Any]) -> str:
         f"{videos['evaluated']:,} of {videos['expected']:,} test videos,"
         f" {len(metrics['per_class'])} classes"
     )
+    absent = [row["class"] for row in metrics["per_class"] if _absent(row)]
+    if absent:
+        lines.append(
+            f"{len(absent)} classes never happen and are left out of the means:"
+            f" {some(absent)}"
+        )
     if result["incomplete"]:
         lines.append("INCOMPLETE: " + "; ".join(result["incomplete"]))
     return "\n".join(lines)
+
+
+def _absent(row: Mapping[str, Any]) -> bool:
+    """Whether a class has no positive under any protocol."""
+    return not any(row.get(k) for k in ("positives", "positives_25", "instances"))
 
 
 def _frame_lines(metrics: Mapping[str, Any], rows: Mapping[str, int]) -> list[str]:
@@ -56,8 +69,8 @@ def _segment_lines(metrics: Mapping[str, Any], instances: int) -> list[str]:
             blind = 100 * metrics["whole_videos"][name]
             space = " " * (7 * len(scores["tiou"]))
             lines.append(f"    {BLIND:<14}{space}{blind:7.2f}")
-    lines.append(
-        f"  {instances:,} annotated segments; recall: of the 100 best of each video;"
-        f" {BLIND}: the right classes, from start to end of each video"
-    )
+    lines.append(f"  {instances:,} annotated segments")
+    lines.append("  recall: of the 100 best detections of each video")
+    if metrics["whole_videos"] is not None:
+        lines.append(f"  {BLIND}: the right classes, each from start to end of a video")
     return lines

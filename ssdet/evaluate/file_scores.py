@@ -1,4 +1,4 @@
-"""Scores of one file by every protocol that applies to it.
+"""Scores of a file of frame-wise scores, by every protocol that applies to it.
 
 predictions
     Logits over time (HDF5 of the stage `predict`): dense_map, step_map, map_25 and
@@ -7,29 +7,24 @@ predictions
 submission
     Scores at the 25 official instants (text of the Charades challenge): map_25 and
     map_25_weighted, ranked in the order of the annotation file.
-detections
-    Segments (JSON of the ActivityNet challenge): mAP at the tIoU of ActivityNet and of
-    THUMOS14. Segments of unknown videos are false detections, as officially.
 
-Source: heads_and_evaluation, section 4; spec of SPOT, section 10.
+Files of segments: `segment_file.py`. Source: heads_and_evaluation, section 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ssdet.data.annotations import Dataset, Segment
+from ssdet.data.annotations import Dataset
 from ssdet.data.frame_labels import INSTANTS, instant_labels
 from ssdet.data.interpolate import Stream
 from ssdet.data.predictions import Predictions
 from ssdet.evaluate.coverage import Coverage, coverage
-from ssdet.evaluate.detections import read_detections, repeated, under_our_ids
 from ssdet.evaluate.members import refuse_other_classes
 from ssdet.evaluate.protocol import EvaluatedVideo, Lost
 from ssdet.evaluate.ranked_rows import Scores
@@ -39,7 +34,6 @@ from ssdet.evaluate.ranking import (
     metrics_of,
     step_scores,
 )
-from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores, whole_videos
 from ssdet.evaluate.submission import read_submission
 from ssdet.metrics import (
     average_precision,
@@ -186,67 +180,6 @@ def score_submission(path: Path, dataset: Dataset, threads: int = 1) -> FileScor
         ],
     }
     return FileScores(metrics, covered, {"map_25": len(records) * INSTANTS})
-
-
-def score_detections(
-    path: Path, dataset: Dataset, durations_s: Mapping[str, float]
-) -> FileScores:
-    """Score detected segments.
-
-    Args:
-        path: JSON of the ActivityNet challenge, or of THUMOS14 in its form.
-        dataset: annotations, as written.
-        durations_s: of the test videos, as far as known.
-
-    Raises:
-        ValueError: a detection is impossible; the first few are named.
-    """
-    records = dataset.of("testing")
-    truth = {record.video_id: record.segments for record in records}
-    found = under_our_ids(read_detections(path), list(truth))
-    labels = {d.label for detections in found.values() for d in detections}
-    covered = coverage(
-        list(truth),
-        found,
-        detections_repeat_an_earlier_one=sum(repeated(found).values()),
-        labels_are_no_classes_of_the_data_set=len(labels - set(dataset.classes)),
-    )
-    measured = {name: segment_scores(truth, found, t) for name, t in THRESHOLDS.items()}
-    some = measured["activitynet"]
-    metrics: dict[str, Any] = {
-        "segment_map": {
-            name: {
-                "tiou": [round(float(t), 2) for t in scores.thresholds],
-                "map": scores.map.tolist(),
-                "average_map": float(scores.map.mean()),
-                "recall": scores.recall.tolist(),
-            }
-            for name, scores in measured.items()
-        },
-        "whole_videos": _whole_videos(truth, durations_s),
-        "per_class": [
-            {
-                "class": name,
-                "instances": int(some.instances[k]),
-                **{key: float(s.ap[:, k].mean()) for key, s in measured.items()},
-            }
-            for k, name in enumerate(some.classes)
-        ],
-        "ignored_detections": some.ignored,
-    }
-    return FileScores(metrics, covered, {"segment_map": int(some.instances.sum())})
-
-
-def _whole_videos(
-    truth: Mapping[str, Sequence[Segment]], durations_s: Mapping[str, float]
-) -> dict[str, float] | None:
-    """Average mAP of one who never looks when; None if a duration is not known."""
-    shown = [video_id for video_id, segments in truth.items() if segments]
-    if any(video_id not in durations_s for video_id in shown):
-        return None
-    blind = whole_videos({name: truth[name] for name in shown}, durations_s)
-    score = partial(segment_scores, truth, blind)
-    return {name: float(score(t).map.mean()) for name, t in THRESHOLDS.items()}
 
 
 def _instant_means(ap: Any, instants: Scores) -> dict[str, float | None]:

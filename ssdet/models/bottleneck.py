@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ssdet.kernels.depthwise import depthwise_conv3d
+from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import SqueezeExcite
 from ssdet.models.sub_batch_norm import SubBatchNorm3d, recomputing
 
@@ -60,6 +62,7 @@ class Bottleneck(nn.Module):
         self.squeeze_excite = SqueezeExcite(inner) if gated else None
         self.project = nn.Conv3d(inner, out, 1, bias=False)
         self.project_norm = SubBatchNorm3d(out)
+        self.frames_at_once: int | None = None  # in evaluation; see `pieces.py`
         self.recompute = False  # for backward, instead of keeping what is in between
         self.shortcut: nn.Conv3d | None = None
         self.shortcut_norm: SubBatchNorm3d | None = None
@@ -81,10 +84,22 @@ class Bottleneck(nn.Module):
         return self._compute(x)
 
     def _compute(self, x: Tensor) -> Tensor:
-        inner = F.relu(self.expand_norm(self.expand(x)), inplace=True)
-        inner = self.depthwise_norm(self.depthwise(inner))
+        frames = None if self.training else self.frames_at_once
+        inner = in_pieces(self._widen, frames, 1, x)
+        gate = None
         if self.squeeze_excite is not None:
-            inner = self.squeeze_excite(inner)
+            gate = self.squeeze_excite.gate(inner)
+        return in_pieces(partial(self._narrow, gate), frames, 0, inner, x)
+
+    def _widen(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.expand_norm(self.expand(x)), inplace=True)
+        out: Tensor = self.depthwise_norm(self.depthwise(inner))
+        return out
+
+    def _narrow(self, gate: Tensor | None, inner: Tensor, x: Tensor) -> Tensor:
+        """Gate, project and add to the shortcut."""
+        if gate is not None:
+            inner = inner * gate
         out = self.project_norm(self.project(F.silu(inner)))
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x))

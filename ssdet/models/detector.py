@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssdet.models.frame_head import FrameHead, Mode
-from ssdet.models.x3d import X3D, Alter
+from ssdet.models.x3d import FEATURES, X3D, Alter
 
 
 class X3DDetector(nn.Module):
@@ -62,9 +62,13 @@ class X3DDetector(nn.Module):
         Returns:
             Maps (B, C, T, pool, pool) by their name in `x3d.FEATURES`, and logits.
         """
-        maps = self.backbone.feature_maps(video)
-        pooled = {name: pool_space(x, pool) for name, x in maps.items()}
-        return pooled, self.head(maps["conv5"])
+        x = self.backbone.stem(video)
+        maps = {}
+        for name, stage in zip(FEATURES, self.backbone.stages, strict=False):
+            x = stage(x)
+            maps[name] = pool_space(x, pool)  # at once: full maps are large
+        x = self.backbone.finish(x)
+        return {**maps, "conv5": pool_space(x, pool)}, self.head(x)
 
 
 def pool_space(x: Tensor, side: int) -> Tensor:

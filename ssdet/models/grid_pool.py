@@ -5,7 +5,6 @@ Source: Kahatapitiya and Ryoo, CVPR 2021 (arXiv:2103.01302), section 3.2.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -57,6 +56,6 @@ def sampling_grid(confidence_logits: Tensor) -> Tensor:
         (B, L + 1), rising from 0 to 1; float32 or better.
     """
     with no_autocast(confidence_logits):
-        doubt = torch.sigmoid(-full(confidence_logits) / TEMPERATURE)  # 1 - confidence
-        steps = doubt / (doubt.sum(1, keepdim=True) + 1e-16)
-        return F.pad(steps.cumsum(1), (1, 0))
+        # of 1 - confidence; the softmax is its share, also where all are near 0
+        doubt = F.logsigmoid(-full(confidence_logits) / TEMPERATURE)
+        return F.pad(doubt.softmax(1).cumsum(1), (1, 0))

@@ -31,6 +31,9 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels of (B, C, T, H, W)."""
-        gate = x.mean((2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
-        gate = self.expand(F.relu(self.reduce(gate))).sigmoid()
-        return x * gate
+        return x * self.gate(x)
+
+    def gate(self, x: Tensor) -> Tensor:
+        """The weights (B, C, 1, 1, 1) in (0, 1) of the channels of (B, C, T, H, W)."""
+        mean = x.mean((2, 3, 4), keepdim=True)
+        return self.expand(F.relu(self.reduce(mean))).sigmoid()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssdet.models.bottleneck import Bottleneck
+from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import round_width
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
 
@@ -40,9 +41,14 @@ class Stem(nn.Module):
             width, width, (5, 1, 1), 1, (2, 0, 0), groups=width, bias=False
         )
         self.norm = SubBatchNorm3d(width)
+        self.frames_at_once: int | None = None  # in evaluation; see `pieces.py`
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, width, T, ceil(H / 2), ceil(W / 2))."""
+        frames = None if self.training else self.frames_at_once
+        return in_pieces(self._convolve, frames, 2, video)
+
+    def _convolve(self, video: Tensor) -> Tensor:
         return F.relu(self.norm(self.temporal(self.spatial(video))), inplace=True)
 
 

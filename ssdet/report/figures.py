@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         groups = group_by_rate(members, [video.video_id for video in videos])
         chosen = choose_videos(videos, args.videos)
         streams = mean_streams(groups, chosen)
-    matplotlib = _matplotlib()
+    matplotlib = load_matplotlib()
     with matplotlib.rc_context(STYLE):
         save(ap_figure(result), args.out_ap)
         save(
@@ -106,7 +106,12 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 
-def _matplotlib() -> Any:
+def load_matplotlib() -> Any:
+    """Matplotlib, drawing to files.
+
+    Raises:
+        StageError: it is not installed.
+    """
     try:
         import matplotlib
     except ImportError:

@@ -20,7 +20,7 @@ from ssdet.data.sampling import Timeline
 from ssdet.models import CoarseFine, X3DDetector
 from ssdet.models.x3d import FEATURES
 from ssdet.stage import StageError
-from ssdet.train.execution import autocast, channels_last
+from ssdet.train.execution import FRAMES_AT_ONCE, autocast, channels_last
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,14 @@ class View:
     def read(self, video_id: str, timeline: Timeline, samples: int) -> Tensor:
         """The first `samples` sampled frames: (1, 3, samples, crop, crop), float."""
         frames = [timeline.frame_of_sample(i) for i in range(samples)]
-        video = self.store.read(video_id, frames, self.device)
-        video = test_crop(video, self.spatial.crop)[None]
-        return normalise(video.to(self.device), self.mean, self.std)
+        parts = [
+            test_crop(
+                self.store.read(video_id, frames[i : i + FRAMES_AT_ONCE], self.device),
+                self.spatial.crop,
+            )
+            for i in range(0, samples, FRAMES_AT_ONCE)  # stored frames are larger
+        ]
+        return normalise(torch.cat(parts, 1)[None], self.mean, self.std)
 
 
 def predict_fine(

@@ -320,6 +320,16 @@ def test_segments_that_do_not_cover_the_test_set(home, change, complaint):
     assert_match(complaint, result["incomplete"][0])
 
 
+def test_classes_that_never_happen_are_named(home):
+    text = (home.folder / "test.csv").read_text()
+    (home.folder / "test.csv").write_text(text.replace("c002 1.0 4.0;", ""))
+    out, result = home.run(home.submission(home.logits()))
+    assert "1 classes never happen and are left out of the means: c002" in out
+    rows = result["metrics"]["per_class"]
+    assert rows[2]["ap_25"] is None
+    assert result["metrics"]["map_25"] == (rows[0]["ap_25"] + rows[1]["ap_25"]) / 2
+
+
 def test_what_is_not_there(home):
     assert "no file nothing.h5" in home.run("nothing.h5")
     error = home.run("nothing.h5", dataset="away")

@@ -1,13 +1,18 @@
 """Cached features: what is written is read back, a window at a time."""
 
-import json
+import gc
 import multiprocessing
 import pickle
+import tracemalloc
+import weakref
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Dataset
 
 from ssdet.data.feature_store import (
     FeatureInfo,
@@ -15,6 +20,7 @@ from ssdet.data.feature_store import (
     VideoFeatures,
     write_features,
 )
+from ssdet.data.hdf5 import get_attributes
 
 LENGTHS = {"a": 5, "bä": 3, "c": 40}
 CHANNELS = {"layer1": 2, "conv5": 3}
@@ -101,22 +107,72 @@ def test_windows(folder, start, stop):
     ]
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edges=st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted))
+@pytest.mark.parametrize("compression", [None, "lzf"])
+def test_any_window(tmp_path, compression, edges):
+    path = tmp_path / "shard-000.h5"
+    if not path.exists():
+        write(path, LENGTHS, compression=compression)
+    start, stop = edges
+    found = FeatureStore(tmp_path).read("c", start, stop, list(CHANNELS))
+    for key, maps in maps_of("c").items():
+        assert np.array_equal(found[key].transpose(0, 1).numpy(), maps[start:stop])
+
+
+def test_a_window_costs_a_window(tmp_path):
+    """Of a file of 40 MB nothing else is read into memory."""
+    rows = 4000
+    maps = {"conv5": np.zeros((rows, 100, 7, 7), np.float16)}
+    entry = VideoFeatures("a", maps, np.zeros((rows, 2)), 10 * rows, 1.0)
+    path = tmp_path / "shard-000.h5"
+    write_features(path, [entry], rows, ATTRIBUTES, "float16", None, dict)
+    del maps, entry
+    store = FeatureStore(tmp_path)
+    window = 16 * 100 * 7 * 7 * 2  # bytes
+    tracemalloc.start()
+    found = store.read("a", 2000, 2016, ["conv5"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found["conv5"].shape == (100, 16, 7, 7)
+    assert window <= peak < 2 * window < path.stat().st_size / 100
+
+
+def test_one_video_is_in_memory_while_writing(tmp_path):
+    """Each video is gone before the next one is asked for."""
+    alive = []
+
+    def videos():
+        for name in LENGTHS:
+            gc.collect()
+            assert [maps() for maps in alive] == [None] * len(alive)
+            item = video(name)
+            alive.extend(weakref.ref(maps) for maps in item.maps.values())
+            yield item
+            del item
+
+    rows = sum(LENGTHS.values())
+    path = tmp_path / "shard-000.h5"
+    write_features(path, videos(), rows, ATTRIBUTES, "float16", None, dict)
+    assert len(alive) == len(LENGTHS) * len(CHANNELS)
+
+
 def test_file(folder):
     """The layout of the specification, contiguous."""
     with h5py.File(folder / "shard-000.h5") as file:
         assert set(file) == {"layer1", "conv5", "logits", "index"}
         assert file["layer1"].shape == (8, 2, 7, 7)
         assert file["layer1"].dtype == np.float16
-        assert file["layer1"].attrs["layout"] == "TCHW"
+        assert get_attributes(file["layer1"]) == {"layout": "TCHW"}
         assert file["logits"].dtype == np.float32
         assert all(file[key].chunks is None for key in file)
         assert file["index"]["offset"].tolist() == [0, 5]
-        attributes = dict(file.attrs)
+        attributes = get_attributes(file)
     assert attributes["format"] == "coarse_fine_features"
     assert (attributes["version"], attributes["complete"]) == (1, True)
     assert (attributes["axes"], attributes["dtype"]) == ("TCHW", "float16")
-    assert json.loads(attributes["classes"]) == CLASSES
-    assert json.loads(attributes["provenance"]) == {"stage": "extract_features"}
+    assert attributes["classes"] == CLASSES
+    assert attributes["provenance"] == {"stage": "extract_features"}
 
 
 def test_compressed_file(tmp_path):
@@ -160,6 +216,45 @@ def test_forked_and_pickled(folder):
     assert receive.recv() == 5
     copy = pickle.loads(pickle.dumps(store))
     assert copy.read("c", 6, 7, ["conv5"])["conv5"][0, 0, 0, 0] == 6
+
+
+class Windows(Dataset):
+    """Three rows of c, from each of its rows."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def __len__(self):
+        return LENGTHS["c"] - 2
+
+    def __getitem__(self, start):
+        return self.store.read("c", start, start + 3, ["conv5"])["conv5"][0, :, 0, 0]
+
+
+def test_workers_of_a_loader(folder):
+    store = FeatureStore(folder)
+    store.read("c", 0, 1, ["conv5"])  # the file is open before workers start
+    loader = DataLoader(
+        Windows(store), batch_size=5, num_workers=2, multiprocessing_context="fork"
+    )
+    rows = torch.cat(list(loader)).tolist()
+    assert rows == [[start, start + 1, start + 2] for start in range(38)]
+    assert store.read("c", 7, 8, ["conv5"])["conv5"][0, 0, 0, 0] == 7
+
+
+def test_two_writers_of_a_shard_leave_one_whole_file(tmp_path):
+    """The later one takes what the earlier one left for dead; that one is told."""
+    path = tmp_path / "shard-000.h5"
+
+    def videos():
+        yield video("a")
+        write(path, ["bä"], shard=1)
+        yield video("c")
+
+    with pytest.raises(OSError, match=r"cannot write .*shard-000.h5"):
+        write_features(path, videos(), 45, ATTRIBUTES, "float16", None, dict)
+    assert FeatureStore(tmp_path).video_ids == ["bä"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # ------------------------------------------------------------------------ requirements
@@ -256,6 +351,100 @@ def test_foreign_shards(folder, name, value, message):
         FeatureStore(folder)
 
 
+def contents(folder):
+    """All that can be read of a folder."""
+    store = FeatureStore(folder)
+    everything = {
+        name: (
+            store.info(name),
+            store.read(name, 0, store.info(name).length, list(CHANNELS)),
+            store.logits(name),
+        )
+        for name in store.video_ids
+    }
+    return repr((store.attributes, everything))
+
+
+@pytest.mark.parametrize("compression", [None, "lzf"])
+def test_a_flipped_bit_of_the_headers(tmp_path, compression):
+    """Every damaged byte is noticed, or was of no use."""
+    path = tmp_path / "shard-000.h5"
+    write(path, ["a", "bä"], compression=compression)
+    with h5py.File(path) as file:
+        stored = [file[key].id for key in file]
+        places = [
+            chunk
+            for data in stored
+            for chunk in (
+                [(data.get_offset(), data.get_storage_size())]
+                if data.get_offset() is not None
+                else [
+                    (chunk.byte_offset, chunk.size)
+                    for chunk in map(data.get_chunk_info, range(data.get_num_chunks()))
+                ]
+            )
+        ]
+    good, expected = path.read_bytes(), contents(tmp_path)
+    values = {i for begin, size in places for i in range(begin, begin + size)}
+    headers = sorted(set(range(len(good))) - values)
+    refused = 0
+    for position in headers[::11]:
+        damaged = bytearray(good)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            assert contents(tmp_path) == expected, position
+        except ValueError as error:
+            assert "shard-000.h5" in str(error)
+            assert "extract the features again" in str(error)
+            refused += 1
+    assert refused > len(headers) / 100
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("offset", 1), ("length", 4), ("length", 0), ("length", -5)]
+)
+def test_an_index_that_does_not_fit(folder, column, value):
+    with h5py.File(folder / "shard-000.h5", "a") as file:
+        index = file["index"][:]
+        index[column][0] = value
+        file["index"][:] = index
+    with pytest.raises(
+        ValueError,
+        match=r"shard-000.h5 is damaged \(its index does not fit the 8 rows of /logits"
+        r"\); extract the features again",
+    ):
+        FeatureStore(folder)
+
+
+def test_damaged_chunks(tmp_path):
+    path = tmp_path / "shard-000.h5"
+    write(path, ["c"], compression="gzip")
+    with h5py.File(path) as file:
+        chunk = file["conv5"].id.get_chunk_info(0)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
+    path.write_bytes(data)
+    store = FeatureStore(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"shard-000.h5 is damaged .*; extract the features again"
+    ):
+        store.read("c", 0, 1, ["conv5"])
+    assert torch.equal(store.logits("c"), torch.from_numpy(logits_of("c")))
+
+
+def test_a_file_of_another_program(folder):
+    with h5py.File(folder / "shard-003.h5", "w") as file:
+        file["conv5"] = np.zeros(3)
+    with pytest.raises(
+        ValueError, match=r"shard-003.h5 has format None, expected 'coa"
+    ):
+        FeatureStore(folder)
+    (folder / "shard-003.h5").write_text("no HDF5")
+    with pytest.raises(ValueError, match=r"shard-003.h5 is cut off or no HDF5 file"):
+        FeatureStore(folder)
+
+
 def test_a_video_in_two_shards(folder):
     write(folder / "shard-001.h5", ["a"])
     with pytest.raises(ValueError, match=r"both hold video a; remove what is old"):
@@ -290,6 +479,11 @@ LONG = {"conv5": np.zeros((3, 1, 7, 7), np.float32)}
             "video a comes after b: videos must",
         ),
         ([("a", MAPS, FLAT), ("a", MAPS, FLAT)], 4, "video a comes after a"),
+        (
+            [("a", {"conv5": MAPS["conv5"][:0]}, FLAT[:0])],
+            0,
+            "video a has no rows; a video has at least one",
+        ),
         ([("a", MAPS, FLAT), ("b", {}, FLAT)], 4, "video b has , expected conv5"),
         (
             [("a", MAPS, FLAT), ("b", MAPS, FLAT[:, :1])],

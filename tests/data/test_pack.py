@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from ssdet.data.pack import Failed, PackJob, Sampler, encode_jpeg, pack_video
+from ssdet.data.pack import Failed, PackJob, Sampler, pack_video
+from ssdet.data.picture_sources import encode_jpeg
 from ssdet.files import sha256
 
 

@@ -14,7 +14,7 @@ from ssdet.data.frame_labels import frame_labels, instant_labels, official_insta
 from ssdet.data.interpolate import interpolate
 from ssdet.data.inventory import InventoryRow, write_inventory
 from ssdet.data.predictions import write_predictions
-from ssdet.evaluate import ensemble
+from ssdet.evaluate import challenge, ensemble
 from ssdet.evaluate.submission import read_submission
 from ssdet.files import sha256
 from ssdet.stage import StageError
@@ -213,16 +213,24 @@ def test_a_perfect_detector(home):
     assert home.run(home.member("one", perfect))["metrics"]["dense_map"] == 1.0
 
 
-def test_submission_holds_the_mean_logits(home):
+def test_challenge_file_holds_the_mean_logits(home):
+    """It scores what the result says, by `ssdet evaluate`'s own reading of it."""
     first, second = home.logits(1), home.logits(2)
     path = home.folder / "submission.txt"
     members = home.member("one", first), home.member("two", second)
-    home.run(*members, more=("--submission", str(path)))
+    metrics_25 = home.run(*members)["metrics"]["map_25"]
+    kept = ("--name", "--dataset", "--training", "--testing", "--inventory")
+    pairs = zip(home.arguments[::2], home.arguments[1::2], strict=True)
+    given = [word for pair in pairs if pair[0] in kept for word in pair]
+    members = [str(member) for member in members]
+    challenge.main([*given, "--members", *members, "--out", str(path)])
     submission = read_submission(path, ["a", "b", "c"], 3)
     assert submission.given.all()
-    expected = expected_scores([first, second])[2]
     found = submission.scores.reshape(-1, 3)
+    _, _, expected, labels = expected_scores([first, second])
     np.testing.assert_allclose(found, expected, atol=1e-12)
+    ap = metrics.average_precision(found, labels)
+    assert ap.mean() == pytest.approx(metrics_25, abs=1e-12)
 
 
 def test_lost_videos_are_counted_and_listed(home):

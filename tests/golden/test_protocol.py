@@ -7,6 +7,7 @@ import torch
 
 from ssdet.data.frame_labels import official_instants
 from ssdet.data.sampling import Timeline, window_samples
+from ssdet.evaluate.instants import instant_steps
 from ssdet.models.alignment import gaussian_alignment
 from ssdet.models.grid_pool import GridPool
 
@@ -35,6 +36,9 @@ def test_protocol(golden_file):
             for t in times
         ]
         assert rows == case["localize_official_index0"]
+        if case["label_len"] > len(times):  # else it is row 1 every time
+            shortcut = instant_steps(case["label_len"], "every_kth_from_1").tolist()
+            assert shortcut == case["localize_ref_index0"]
 
 
 def _width(rows):

@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ssdet.models.alignment import even_centres, gaussian_alignment, grid_centres
 
@@ -38,3 +40,55 @@ def test_more_frames_than_training_saw_do_not_widen():
     capped = gaussian_alignment(torch.tensor([[50.0]]), torch.ones(1, 100), window=40)
     assert wide[0, 55, 0] > capped[0, 55, 0]
     assert capped[0, 55, 0].item() == pytest.approx(math.exp(-0.5))  # deviation 5
+
+
+@given(
+    frames=st.integers(1, 30),
+    rows=st.integers(1, 20),
+    valid=st.integers(0, 20),
+    start=st.floats(-300, 300),
+    compat=st.sampled_from(["fixed", "reference"]),
+)
+def test_weights_are_finite(frames, rows, valid, start, compat):
+    """One fine frame, none, or a clip far from all: no weight is not a number."""
+    bins = -(-frames // 4)
+    grid = torch.linspace(0, 1, bins + 1)[None]
+    mask = (torch.arange(rows) < valid).float()[None]
+    centres = grid_centres(grid, frames, torch.tensor([start]), compat)
+    found = gaussian_alignment(centres, mask)
+    assert found.shape == (1, rows, bins + 1)
+    assert found.isfinite().all()
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+@pytest.mark.parametrize("frames", [1, 4, 13])
+def test_a_single_fine_frame(frames):
+    """Its own time takes it all."""
+    grid = torch.linspace(0, 1, -(-frames // 4) + 1)[None]
+    centres = grid_centres(grid, frames, torch.zeros(1), "fixed")
+    found = gaussian_alignment(centres, torch.ones(1, 1))
+    assert found.isfinite().all()
+    assert found[0, 0, 0] == 1
+
+
+def test_gradients():
+    torch.manual_seed(0)
+    grid = torch.rand(2, 4, dtype=torch.float64).sort(1).values.requires_grad_()
+    mask = (torch.arange(9) < torch.tensor([[9], [5]])).double()
+    start = torch.tensor([0.3, -1.2], dtype=torch.float64)
+
+    def weights(grid):
+        return gaussian_alignment(grid_centres(grid, 8, start, "fixed"), mask)
+
+    assert torch.autograd.gradcheck(weights, grid)
+
+
+def test_autocast_changes_nothing():
+    torch.manual_seed(1)
+    grid, start = torch.rand(2, 17).sort(1).values, torch.tensor([3.3, -2.0])
+    mask = (torch.arange(128) < torch.tensor([[128], [40]])).float()
+    exact = gaussian_alignment(grid_centres(grid, 64, start, "fixed"), mask)
+    with torch.autocast("cpu", torch.bfloat16):
+        centres = grid_centres(grid, 64, start, "fixed")
+        assert torch.equal(gaussian_alignment(centres, mask), exact)

@@ -110,6 +110,19 @@ def test_only_valid_fine_frames_count():
         )
 
 
+@pytest.mark.parametrize("frames", [1, 4, 9, 13])
+def test_a_fine_stream_of_one_frame(frames):
+    """Logits and gradients of short videos are numbers."""
+    model = network()
+    video, features, mask, start = inputs(frames, fine_frames=1)
+    mask[:] = 1
+    logits = model(video, features, mask, start)
+    assert logits.shape == (2, CLASSES, 4 * -(-frames // 4))
+    logits.square().sum().backward()
+    assert logits.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 def test_record_of_a_pass():
     record = {}
     logits = network().eval()(*inputs(), record=record)

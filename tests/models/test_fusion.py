@@ -130,3 +130,24 @@ def test_unknown_options():
         fusion(mixing="some")
     with pytest.raises(ValueError, match=r"film_init must be .* got 'zero'"):
         fusion(film_init="zero")
+
+
+def test_autocast_keeps_the_sums_over_time_exact():
+    """The filter may be in bfloat16; what it weighs is added in float32."""
+    maps, mask, alignment = fine_input()
+    depth = fusion().depths[2]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        attention = torch.sigmoid(depth.attention(maps[2]))
+        found = depth.gather(maps[2], mask, alignment)
+    assert attention.dtype == torch.bfloat16
+    weight = attention.float() * mask[:, None, :, None, None]
+    total = torch.einsum("bothw,btk->bokhw", weight, alignment)
+    summed = torch.einsum("bcthw,btk->bckhw", maps[2] * weight, alignment)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, summed / (total + 1e-6))
+
+
+def test_a_coarse_frame_that_no_fine_frame_reaches_is_finite():
+    maps, mask, alignment = fine_input()
+    gathered = fusion().depths[0].gather(maps[0], mask, 0 * alignment)
+    assert gathered.abs().max() == 0

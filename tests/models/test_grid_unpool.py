@@ -1,8 +1,12 @@
+from itertools import pairwise
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ssdet.models.grid_pool import sampling_grid
-from ssdet.models.grid_unpool import grid_unpool, inverse_grid
+from ssdet.models.grid_unpool import EPS, grid_unpool, inverse_grid
 from ssdet.models.time_sampling import read_at
 
 ANY = torch.tensor([[0.3, -2.0, 4.0, 1.0], [0.0, 9.0, -9.0, 0.5]])
@@ -61,3 +65,82 @@ def test_gradients_reach_logits_and_grid():
     grid_unpool(logits, sampling_grid(confidence), "resize").square().sum().backward()
     assert logits.grad.abs().min() > 0
     assert confidence.grad.abs().min() > 0
+
+
+# ------------------------------------------------------------------------- invariants
+
+CONFIDENCES = st.lists(st.floats(-30, 30), min_size=1, max_size=16)
+VALUES = st.floats(-100, 100)
+
+
+def even(signal_of, bins):
+    """A signal at the times of the output."""
+    return signal_of(torch.linspace(0, 1, 4 * bins, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("how", ["resize", "direct"])
+@given(z=CONFIDENCES, first=VALUES, last=VALUES, frames=st.integers(1, 64))
+def test_a_signal_linear_in_time_comes_back(how, z, first, last, frames):
+    """From either, for any confidence, within EPS of its range."""
+    grid = sampling_grid(torch.tensor([z], dtype=torch.float64))
+
+    def signal(share):
+        return first + (last - first) * share if frames > 1 else first + 0 * share
+
+    clip = signal(torch.linspace(0, 1, frames, dtype=torch.float64))
+    pooled = read_at(clip[None, None], grid * (frames - 1))
+    out = grid_unpool(pooled, grid, how)[0, 0]
+    bound = EPS * abs(last - first) + 1e-11
+    assert (out - even(signal, len(z))).abs().max() <= bound
+
+
+@given(z=CONFIDENCES, data=st.data())
+def test_what_resize_loses(z, data):
+    """At most half of what the steepest change makes of an even step."""
+    bins = len(z)
+    values = data.draw(st.lists(VALUES, min_size=bins + 1, max_size=bins + 1))
+    grid = sampling_grid(torch.tensor([z], dtype=torch.float64))
+    logits = torch.tensor([[values]], dtype=torch.float64)
+    resized, direct = (grid_unpool(logits, grid, how) for how in ("resize", "direct"))
+    steepest = (logits[0, 0].diff() / (grid[0].diff() + EPS)).abs().max()
+    assert (resized - direct).abs().max() <= steepest / (2 * bins) + 1e-4
+
+
+def test_what_resize_loses_by_hand():
+    """A sudden change within an even step becomes a ramp over that step."""
+    grid = torch.tensor([[0.0, 0.45, 0.55, 1.0]], dtype=torch.float64)
+    x = torch.tensor([[[0.0, 0.0, 9.0, 9.0]]], dtype=torch.float64)
+    steepest = 9 / 0.1
+    resized, direct = (grid_unpool(x, grid, how) for how in ("resize", "direct"))
+    gap = (resized - direct).abs().max().item()
+    # times n / 11; direct is 0 to 0.45 and 9 from 0.55, resize a ramp from 1/3 to 2/3
+    assert gap == pytest.approx(9 * (5 / 11 - 1 / 3) * 3 - 9 * (5 / 11 - 0.45) / 0.1)
+    assert gap < steepest / 6
+
+
+@pytest.mark.parametrize("how", ["resize", "direct"])
+def test_gradients(how):
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 6, dtype=torch.float64, requires_grad=True)
+    z = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda logits, z: grid_unpool(logits, sampling_grid(z), how), (logits, z)
+    )
+
+
+@given(z=CONFIDENCES, times=st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_the_inverse_rises_and_stays_inside(z, times):
+    grid = sampling_grid(torch.tensor([z]))
+    found = inverse_grid(grid, torch.tensor(sorted(times)))[0].tolist()
+    assert all(-1e-6 <= share <= 1 + 1e-6 for share in found)
+    # a step much shorter than EPS is crossed in less than its share of the way
+    assert all(b >= a - 1e-6 for a, b in pairwise(found))
+
+
+def test_autocast_changes_nothing():
+    torch.manual_seed(1)
+    logits, z = torch.randn(2, 3, 9), 4 * torch.randn(2, 8)
+    for how in ("resize", "direct"):
+        exact = grid_unpool(logits, sampling_grid(z), how)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(grid_unpool(logits, sampling_grid(z), how), exact)

@@ -207,11 +207,10 @@ def test_rows_of_the_actions_can_be_kept(tiny, plain, tmp_path):
     for name in ("head.fc2.weight", "head.fc2.bias"):
         classifier[name] = classifier[name][1:].contiguous()  # 8 actions
     save_file(classifier, tmp_path / "classifier.safetensors")
-    out = tmp_path / "kept.pt"
-    arguments = pretraining(
-        tiny, out, steps=1, learning_rate=1e-30, weight_decay=0.0, copy_rows=True
-    )
-    arguments[arguments.index("--init") + 1] = str(tmp_path / "classifier.safetensors")
+    out, init = tmp_path / "kept.pt", str(tmp_path / "classifier.safetensors")
+    nothing = {"steps": 1, "learning_rate": 1e-30, "weight_decay": 0.0}
+    arguments = pretraining(tiny, out, **nothing, init=init, copy_rows=True)
+    arguments[arguments.index("--init") + 1] = init
     pretrain.main(arguments)
     kept, before = weights(out)["head.fc2.weight"], weights(plain)["head.fc2.weight"]
     assert torch.equal(kept[1:], before[1:])

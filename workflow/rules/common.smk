@@ -20,7 +20,8 @@ for variable, first in {
     os.environ[variable] = f"{first}{os.pathsep}{rest}" if rest else str(first)
 
 from ssdet.config import SPLITS, ConfigError, Pretext, canonical_json, load
-from ssdet.data.annotations import read_dataset
+from ssdet.data.annotations import check_expected, read_dataset
+from ssdet.data.frame_folder import folder_fps
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
 
@@ -43,7 +44,15 @@ cfg = checked(config)
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
 RESULTS = [*cfg.models, *cfg.ensembles]
-FOLDERS = {"pretrain", "tables", "figures", "logs", "benchmarks", "synthetic"}
+FOLDERS = {
+    "pretrain",
+    "tables",
+    "figures",
+    "submissions",
+    "logs",
+    "benchmarks",
+    "synthetic",
+}
 
 
 wildcard_constraints:
@@ -69,6 +78,30 @@ def section(name):
 def dataset_section(wildcards):
     """What of a data set's section can change a number, as JSON."""
     return canonical_json(cfg.datasets[wildcards.dataset].without_paths())
+
+
+def recipe(*keys):
+    """Of a data set's section only what a stage reads, as JSON."""
+
+    def chosen(wildcards):
+        values = cfg.datasets[wildcards.dataset].without_paths()
+        return canonical_json({key: values[key] for key in keys})
+
+    return chosen
+
+
+def rate_of_folders(wildcards):
+    """The option that tells the rate of frames in folders; nothing if none is known."""
+    dataset = cfg.datasets[wildcards.dataset]
+    fps = folder_fps(dataset.format, dataset.fps)
+    return "" if fps is None else f"--folder-fps {fps}"
+
+
+def losses(wildcards):
+    """What of the section `data` concerns a data set, as JSON."""
+    dataset = wildcards.dataset
+    videos = split_of_videos(dataset) if cfg.data.exclude else ()
+    return canonical_json(cfg.data.of(dataset, videos))
 
 
 def revision(module):
@@ -143,6 +176,13 @@ def labels(dataset, pretrained=False):
     return annotation_files(dataset)
 
 
+def read_labels(dataset):
+    """The label files, once they are known to be there and to hold what they should."""
+    files = labels(dataset)
+    split_of_videos(dataset)
+    return files
+
+
 def frame_shards(dataset, *splits):
     """The frame files that hold videos of these splits."""
     return [results(f"{dataset}/frames/{name}") for name in shards(dataset, splits)]
@@ -177,6 +217,7 @@ def split_of_videos(dataset):
             Path(files["testing"]),
             Path(files["classes"]) if files["classes"] else None,
         )
+        check_expected(data, cfg.datasets[dataset].expected)
     except (OSError, ValueError) as error:
         fail(error)
     return {record.video_id: record.split for record in data.records}
@@ -294,7 +335,7 @@ def results_of(dataset):
     tables = [results(f"tables/{dataset}.{kind}") for kind in ("csv", "md")]
     figures = [
         results(f"figures/{dataset}_{name}_{kind}.svg")
-        for name, kind in product(cfg.ensembles, ("ap", "timeline"))
+        for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
     ]
     return names + tables + figures
 

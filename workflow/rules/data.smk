@@ -37,7 +37,7 @@ if cfg.synthetic:
 
 rule inventory:
     input:
-        unpack(lambda wildcards: labels(wildcards.dataset)),
+        unpack(lambda wildcards: read_labels(wildcards.dataset)),
     output:
         inventory=results("{dataset}/inventory.csv"),
     log:
@@ -53,9 +53,10 @@ rule inventory:
         runtime=runtime("data"),
     params:
         classes=lambda wildcards, input: optional(input.classes),
-        dataset=dataset_section,
+        dataset=recipe("format", "segments"),
         videos=lambda wildcards: cfg.datasets[wildcards.dataset].videos,
-        data=section("data"),
+        folder_fps=rate_of_folders,
+        data=losses,
         revision=revision("ssdet.data.inventory"),
     message:
         "Looking at every video of {wildcards.dataset}"
@@ -65,7 +66,7 @@ rule inventory:
         " --name {wildcards.dataset} --dataset {params.dataset:q}"
         " --training {input.training:q} --testing {input.testing:q}"
         " --classes={params.classes:q}"
-        " --videos {params.videos:q} --data {params.data:q}"
+        " --videos {params.videos:q} --data {params.data:q} {params.folder_fps}"
         " --workers {threads} --out {output.inventory:q} 2> {log:q}"
 
 
@@ -86,7 +87,7 @@ rule extract_frames:
         mem_mb=cfg.resources.data.mem_mb,
         runtime=runtime("data"),
     params:
-        dataset=dataset_section,
+        dataset=recipe("fps"),
         frames=section("frames"),
         revision=revision("ssdet.data.frames"),
     message:

@@ -47,6 +47,40 @@ rule predict:
         " --device {resources.device} --out {output.predictions:q} 2> {log:q}"
 
 
+rule challenge:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        members=member_predictions,
+    output:
+        submission=results("submissions/{dataset}_{name}.txt"),
+    log:
+        results("logs/challenge/{dataset}_{name}.log"),
+    benchmark:
+        results("benchmarks/challenge/{dataset}_{name}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.report.threads
+    resources:
+        gpu=cfg.resources.report.gpu,
+        mem_mb=cfg.resources.report.mem_mb,
+        runtime=runtime("report"),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        revision=revision("ssdet.evaluate.challenge"),
+    message:
+        "Scores of {wildcards.name} for the challenge's own script"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.evaluate.challenge"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q} --members {input.members:q}"
+        " --out {output.submission:q} 2> {log:q}"
+
+
 rule ensemble:
     input:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),

@@ -84,6 +84,55 @@ rule figures:
         " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"
 
 
+rule errors:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        result=results("{dataset}_{name}.json"),
+        members=member_predictions,
+    output:
+        classes=results("tables/{dataset}_{name}_errors.csv"),
+        groups=results("tables/{dataset}_{name}_error_groups.csv"),
+        figure=report(
+            results("figures/{dataset}_{name}_errors.svg"),
+            caption="../report/errors.rst",
+            category="Figures",
+            subcategory="Errors",
+            labels={"data set": "{dataset}", "result": "{name}"},
+        ),
+    log:
+        results("logs/errors/{dataset}_{name}.log"),
+    benchmark:
+        results("benchmarks/errors/{dataset}_{name}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.report.threads
+    resources:
+        gpu=cfg.resources.report.gpu,
+        mem_mb=cfg.resources.report.mem_mb,
+        runtime=runtime("report"),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        boundary_s=cfg.report.boundary_s,
+        resamples=cfg.report.resamples,
+        seed=cfg.seed,
+        revision=revision("ssdet.report.errors"),
+    message:
+        "Errors of {wildcards.name} on {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.errors"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q} --result {input.result:q}"
+        " --members {input.members:q} --boundary-s {params.boundary_s}"
+        " --resamples {params.resamples} --seed {params.seed}"
+        " --out-classes {output.classes:q} --out-groups {output.groups:q}"
+        " --out-figure {output.figure:q} 2> {log:q}"
+
+
 rule strips:
     input:
         unpack(lambda wildcards: labels(cfg.classification)),

@@ -1,0 +1,153 @@
+"""The stage `errors`: where a result is wrong, frame by frame, as tables and a figure.
+
+Two csv files: one row for each class, and one for each group of frames; percentages are
+not rounded, and cells without a value are empty. The figure shows both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssdet.config import DatasetRecipe
+from ssdet.data.annotations import add_dataset_arguments, dataset_from_arguments
+from ssdet.data.inventory import read_inventory
+from ssdet.data.predictions import Predictions
+from ssdet.evaluate.error_analysis import ErrorAnalysis, analyse
+from ssdet.evaluate.false_detections import KINDS
+from ssdet.evaluate.frame_table import frame_table
+from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
+from ssdet.evaluate.protocol import evaluated_videos
+from ssdet.files import write_text
+from ssdet.report.error_figure import error_figure
+from ssdet.report.figures import STYLE, load_matplotlib, refuse_other_members, save
+from ssdet.report.tables import read_result
+
+REVISION = 1
+
+log = logging.getLogger(__name__)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m ssdet.report.errors")
+    add_dataset_arguments(parser)
+    parser.add_argument("--result", type=Path, required=True, help="JSON of ensemble")
+    parser.add_argument("--inventory", type=Path, required=True)
+    parser.add_argument(
+        "--members", type=Path, nargs="+", required=True, help="files of predictions"
+    )
+    parser.add_argument("--boundary-s", type=float, required=True, help="seconds")
+    parser.add_argument("--resamples", type=int, required=True, help="for intervals")
+    parser.add_argument("--seed", type=int, required=True, help="of the resamples")
+    parser.add_argument("--out-classes", type=Path, required=True, help="csv")
+    parser.add_argument("--out-groups", type=Path, required=True, help="csv")
+    parser.add_argument("--out-figure", type=Path, required=True, help="SVG")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read arguments, look for errors, write both tables and the figure."""
+    args = arguments().parse_args(argv)
+    recipe = DatasetRecipe.model_validate_json(args.dataset)
+    result = read_result(args.result)
+    inventory = read_inventory(args.inventory)
+    durations = {row.video_id: row.duration_s for row in inventory if row.frames}
+    dataset = dataset_from_arguments(args, durations)
+    refuse_other_members(args.result, result, args.members)
+    videos, _ = evaluated_videos(dataset, inventory, recipe.fps)
+    with ExitStack() as stack:
+        members = [stack.enter_context(Predictions(path)) for path in args.members]
+        refuse_unfit(members, dataset, videos)
+        groups = group_by_rate(members, [video.video_id for video in videos])
+        streams = mean_streams(groups, videos)
+    index = dataset.class_index
+    table = frame_table(videos, streams, index, args.boundary_s)
+    analysis = analyse(table, videos, index, args.resamples, args.seed)
+    write_text(args.out_classes, as_csv(class_rows(result, analysis, dataset.classes)))
+    write_text(args.out_groups, as_csv(group_rows(analysis)))
+    matplotlib = load_matplotlib()
+    with matplotlib.rc_context(STYLE):
+        figure = error_figure(result, analysis, dataset.classes, args.boundary_s)
+        save(figure, args.out_figure)
+    log.info(
+        "errors, from every %d. frame, in %s, %s and %s",
+        table.step,
+        args.out_classes,
+        args.out_groups,
+        args.out_figure,
+    )
+
+
+def class_rows(
+    result: Mapping[str, Any], analysis: ErrorAnalysis, classes: Sequence[str]
+) -> list[dict[str, object]]:
+    """One row for each class: AP as in the result, its interval, groups, errors."""
+    scored = {row["class"]: row for row in result["metrics"]["per_class"]}
+    rows = []
+    for number, name in enumerate(classes):
+        row: dict[str, object] = {
+            "class": name,
+            "ap_percent": _percent(scored[name]["ap"]),
+            "ap_low_percent": _percent(analysis.low[number, 0]),
+            "ap_high_percent": _percent(analysis.high[number, 0]),
+            "chance_percent": _percent(scored[name]["chance"]),
+            "positive_frames": scored[name]["positives"],
+            "actions": int(analysis.instances[number]),
+            "videos": int(analysis.videos[number]),
+        }
+        for group, ap in zip(analysis.groups[1:], analysis.ap[number, 1:], strict=True):
+            row[f"ap_percent_{group.what}_{group.name}".replace(" ", "_")] = _percent(
+                ap
+            )
+        found = analysis.detections[number]
+        for place, kind in enumerate(KINDS):
+            share = None if found is None else found.counts[place] / found.counts.sum()
+            row[f"{kind}_percent"] = _percent(share)
+        other = None if found is None else found.confused_with
+        row["confused_with"] = None if other is None else classes[other]
+        rows.append(row)
+    return rows
+
+
+def group_rows(analysis: ErrorAnalysis) -> list[dict[str, object]]:
+    """One row for each group: mean AP, its interval, how many frames and classes."""
+    return [
+        {
+            "what": group.what,
+            "group": group.name,
+            "map_percent": _percent(analysis.map[number]),
+            "map_low_percent": _percent(analysis.map_low[number]),
+            "map_high_percent": _percent(analysis.map_high[number]),
+            "classes": int((analysis.rows[:, number] > 0).sum()),
+            "frames": int(analysis.rows[:, number].sum()),
+        }
+        for number, group in enumerate(analysis.groups)
+    ]
+
+
+def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows as csv, in full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None or np.isnan(share) else 100 * float(share)
+
+
+if __name__ == "__main__":
+    from ssdet.stage import run
+
+    run(main)
