@@ -51,6 +51,7 @@ def own(folder, tables=None, **spot):
     table = {
         "format": "table",
         "videos": "unseen",
+        "expected": None,
         "annotations": {
             "training": "labels.csv",
             "testing": "labels.csv",

@@ -20,8 +20,8 @@ from ssdet.evaluate.content_free import (
     read_guesses,
     whole_video,
 )
-from ssdet.evaluate.file_scores import score_detections
 from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores
+from ssdet.evaluate.segment_file import score_detections
 from ssdet.files import write_text
 from ssdet.provenance import block, now
 from ssdet.stage import run

@@ -126,7 +126,9 @@ def split_videos(
     if share == 0:
         without: frozenset[str] = frozenset()
     elif args.split_file:
-        without = read_unlabelled(Path(args.split_file), records, share)
+        # published tables list the videos that have published features
+        having = {r.video_id: r for r in data.videos.records}
+        without = read_unlabelled(Path(args.split_file), list(having.values()), share)
     else:
         without = draw_unlabelled(records, share, args.split_seed)
     numbers = range(len(data.videos.records))

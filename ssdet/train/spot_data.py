@@ -79,12 +79,13 @@ def open_snippets(args: argparse.Namespace, split: str) -> SpotData:
     else:
         table = Path(args.features_table) if args.features_table else None
         source = FeatureFiles(args.features_dir, table)
+    data = DataConfig.model_validate_json(args.data)
     videos = read_snippets(
         source,
-        dataset.of(split),
+        [r for r in dataset.of(split) if r.video_id not in data.exclude],
         features,
         SpotNetwork.model_validate_json(args.network).snippets,
-        DataConfig.model_validate_json(args.data).max_missing_fraction,
+        data.allowed(args.name),
         durations,
     )
     return SpotData(dataset, videos, source.identity)
