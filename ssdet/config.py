@@ -416,7 +416,7 @@ class SpotPretrain(SpotOptimizer):
 class SpotTrain(SpotOptimizer):
     """Training on videos with and without labels."""
 
-    init: Literal["pretrain_spot", "random"]
+    init: Annotated[str, Field(min_length=1)]
     unlabelled_batch_size: PositiveInt
     teacher: Literal["average", "student"]
     teacher_decay: Annotated[float, Field(ge=0, lt=1)]

@@ -89,7 +89,8 @@ def reference_decode(
             if not len(on):
                 continue
             start, last = _longest(mask[i] > threshold)
-            if (last - start) / snippets > SHORTEST:
+            # the mean below needs an inner snippet, which at T = 100 there always is
+            if (last - start) / snippets > SHORTEST and last - start > 2:
                 surest = float(action[own, start:last].max())
                 score = surest * float(mask[i, start + 1 : last - 1].mean())
                 label, other = external or (own, surest * float(best[i]))

@@ -11,11 +11,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ssdet.config import SpotLosses, SpotNetwork, SpotTrain, ValidationConfig
 from ssdet.data.clips import Clips
 from ssdet.data.label_splits import draw_unlabelled, read_unlabelled
 from ssdet.models import build_spot
+from ssdet.models.exchange import read_tensors
+from ssdet.models.spot import Spot
+from ssdet.models.spot_naming import import_reference, reference_name
 from ssdet.stage import StageError, run
 from ssdet.train import distributed, loop, spot_data
 from ssdet.train.checkpoint import load_initial
@@ -38,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ssdet.train.spot")
     spot_data.add_spot_arguments(parser)
     add_sections(parser, SECTIONS)
-    parser.add_argument("--init", default="", help="of pretrain_spot; empty: random")
+    parser.add_argument("--init", default="", help="of pretrain_spot, or published")
     parser.add_argument(
         "--labelled", type=int, required=True, help="%% of the videos with labels"
     )
@@ -88,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
         features, classes = data.videos.features, data.dataset.classes
         student = build_spot(size, features.shape[1], len(classes))
         if args.init:
-            start_from(student, load_initial(Path(args.init)), (), args.init)
+            start_from(student, initial(Path(args.init), student), (), args.init)
         epoch = max(
             -(-len(kept) // cfg.batch_size),
             -(-len(unlabelled) // cfg.unlabelled_batch_size),
@@ -105,6 +109,18 @@ def main(argv: list[str] | None = None) -> None:
         )
         # ASSUME: the student is what detects, as published, where no teacher was
         this.finish(spot_data.weights_of("student", weights), classes)
+
+
+def initial(path: Path, student: Spot) -> dict[str, Tensor]:
+    """The weights of pretrain_spot, or those that were published, by our names.
+
+    Raises:
+        ValueError: the file is of neither kind, or does not fit.
+    """
+    tensors = read_tensors(path)
+    if reference_name("class_branch.weight") in tensors:
+        return import_reference(tensors, student)
+    return load_initial(path)
 
 
 def split_videos(

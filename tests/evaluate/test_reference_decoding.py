@@ -17,6 +17,12 @@ def test_two_actions_become_one_segment():
     assert (0.0, 0.99) in places  # threshold 0: the whole video, always
 
 
+def test_fewer_snippets_than_published_have_scores_too():
+    found = reference_decode(*video((2, 5, 0), snippets=12), None)
+    assert found
+    assert all(0 < c.score_a <= 1 and 0 < c.score_b <= 1 for c in found)
+
+
 def test_another_programs_label_and_score():
     logits, mask = video((10, 30, 0), snippets=100)
     found = reference_decode(logits, mask, (7, 0.25))

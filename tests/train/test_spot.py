@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from ssdet.config import canonical_json
+from ssdet.models import build_spot
+from ssdet.models.spot_naming import reference_name
 from ssdet.stage import StageError
 from ssdet.train import checkpoint, pretrain_spot, spot
 from ssdet.train.checkpoint import load_checkpoint
@@ -119,8 +121,6 @@ def test_pretraining_leaves_the_class_branch_alone(folder, pretrained):
     assert content["stage"] == "pretrain_spot"
     assert content["config"]["videos"] == {"with_features": 12, "without_features": 0}
     torch.manual_seed(0)
-    from ssdet.models import build_spot
-
     fresh = build_spot(small().network, WIDTH, CLASSES).state_dict()
     weights = content["weights"]
     assert set(weights) == set(fresh)
@@ -207,6 +207,31 @@ def test_the_published_network_in_parts_of_a_batch(folder, tmp_path):
     weights = load_checkpoint(tmp_path / "s.pt")["weights"]
     assert any(name.startswith("unread.") for name in weights)
     assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_published_weights(folder, tmp_path):
+    """Trained so little that what it started from can be seen."""
+    section = small(
+        network__compat="reference",
+        network__positions=False,
+        train__keep="last",
+        train__learning_rate=1e-9,
+    )
+    torch.manual_seed(3)
+    state = build_spot(section.network, WIDTH, CLASSES).state_dict()
+    theirs = {f"module.{reference_name(n)}": tensor for n, tensor in state.items()}
+    torch.save({"state_dict": theirs}, tmp_path / "published.pth.tar")
+    out = tmp_path / "a.pt"
+    train(folder, out, section, init=tmp_path / "published.pth.tar")
+    for name, tensor in load_checkpoint(out)["weights"].items():
+        torch.testing.assert_close(tensor, state[name], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="not the published network"):
+        train(
+            folder,
+            out,
+            small(network__positions=False, network__mask_hidden=8),
+            init=tmp_path / "published.pth.tar",
+        )
 
 
 def test_a_published_draw_is_used(folder, tmp_path):

@@ -257,10 +257,10 @@ def features_folder(features):
 
 
 def spot_init(wildcards):
-    """The pretraining that SPOT starts from, if it does."""
-    if cfg.spot.train.init == "random":
-        return []
-    return results(f"{wildcards.dataset}/spot/pretrain/checkpoint.pt")
+    """The weights that SPOT starts from, if it does."""
+    pretrained = results(f"{wildcards.dataset}/spot/pretrain/checkpoint.pt")
+    named = {"pretrain_spot": pretrained, "random": []}
+    return named.get(cfg.spot.train.init, cfg.spot.train.init)
 
 
 def published_split(wildcards):
