@@ -317,6 +317,67 @@ class CoarseFineConfig(OptimizerConfig):
         return self
 
 
+class CoarseConfig(OptimizerConfig):
+    """Training of the coarse stream alone, without fusion."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    clips_per_video: PositiveInt
+    compat: Literal["fixed", "reference"]
+    unpool: Literal["resize", "direct"]
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("coarse", self.warmup_epochs, self.epochs)
+        _whole_groups("coarse", self.batch_size, self.bn_group)
+        return self
+
+
+class SlowConfig(OptimizerConfig):
+    """Fine-tuning of a single-stream detector on every 4th frame."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    clips_per_video: PositiveInt
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("slow", self.warmup_epochs, self.epochs)
+        _whole_groups("slow", self.batch_size, self.bn_group)
+        return self
+
+
+class SlowFastConfig(OptimizerConfig):
+    """Training of the slow stream of SlowFast_det, joined by a frozen fast one."""
+
+    frames: PositiveInt
+    bn_group: PositiveInt
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    fusion_rate_factor: PositiveFloat
+    clips_per_video: PositiveInt
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("slowfast", self.warmup_epochs, self.epochs)
+        _whole_groups("slowfast", self.batch_size, self.bn_group)
+        return self
+
+
+EpochsConfig = (
+    FineConfig | CoarseFineConfig | CoarseConfig | SlowConfig | SlowFastConfig
+)
+
+
 class SpotNetwork(Section):
     """SPOT's network."""
 
@@ -528,7 +589,32 @@ class CoarseFineModel(Section):
     fine: Pretext
 
 
-Model = Annotated[FineModel | CoarseFineModel, Field(discriminator="kind")]
+class CoarseModel(Section):
+    """The coarse stream of a two-stream detector alone."""
+
+    kind: Literal["coarse"]
+    pretext: Pretext
+
+
+class SlowModel(Section):
+    """A single-stream detector on every 4th frame, fine-tuned from one pretraining."""
+
+    kind: Literal["slow"]
+    pretext: Pretext
+
+
+class SlowFastModel(Section):
+    """SlowFast_det: a slow stream from one pretraining, a fine-tuned one as fast."""
+
+    kind: Literal["slowfast"]
+    slow: Pretext
+    fast: Pretext
+
+
+Model = Annotated[
+    FineModel | CoarseFineModel | CoarseModel | SlowModel | SlowFastModel,
+    Field(discriminator="kind"),
+]
 
 
 class SyntheticConfig(Section):
@@ -589,6 +675,9 @@ class Config(Section):
     fine: FineConfig
     features: FeaturesConfig
     coarse_fine: CoarseFineConfig
+    coarse: CoarseConfig
+    slow: SlowConfig
+    slowfast: SlowFastConfig
     spot: SpotConfig
     predict: PredictConfig
     models: dict[Name, Model]
@@ -629,11 +718,12 @@ class Config(Section):
                 )
             if len(set(members)) < len(members):
                 raise ValueError(f"ensembles.{name} names a member twice")
-        if self.coarse_fine.keep == "best" and self.validation.fraction == 0:
-            raise ValueError(
-                "coarse_fine.keep is best, which needs videos to choose on: set"
-                " validation.fraction above 0, or coarse_fine.keep to last"
-            )
+        for stage in ("coarse_fine", "coarse", "slowfast"):
+            if getattr(self, stage).keep == "best" and self.validation.fraction == 0:
+                raise ValueError(
+                    f"{stage}.keep is best, which needs videos to choose on: set"
+                    f" validation.fraction above 0, or {stage}.keep to last"
+                )
         clash = sorted(set(self.ensembles) & set(self.models))
         if clash:
             raise ValueError(

@@ -103,6 +103,10 @@ def test_generated_sets_stay_below_their_results(recipe, name):
         ("coarse_fine.learning_rate", 0.02),
         ("coarse_fine.fusion_rate_factor", 10),
         ("coarse_fine.epochs", 40),
+        ("slowfast.frames", 128),
+        ("slowfast.learning_rate", 0.02),
+        ("slowfast.fusion_rate_factor", 10),
+        ("slowfast.epochs", 40),
         ("frames.shard_videos", 64),
         ("spatial.train_short_sides", (256, 320)),
     ],
@@ -165,10 +169,46 @@ def test_the_ensemble_is_the_six_member_one(recipe):
     assert set(load(recipe).ensembles["ensemble"]) == six
 
 
+def test_the_rows_of_table_2b_can_be_asked_for(recipe):
+    """Source: spec of Coarse-Fine, section 9. VF, VM, VC: freeze, mixup, cutmix."""
+    config = load(recipe)
+    models = config.models.values()
+    pairs = [(m.coarse, m.fine) for m in models if m.kind == "coarse_fine"]
+    assert set(pairs) >= {
+        ("cls", "cls"),
+        ("cutmix", "cutmix"),
+        ("cutmix", "cls"),
+        ("mixup", "cls"),
+        ("freeze", "cls"),
+        ("mixup", "mixup"),
+        ("cls", "cutmix"),
+        ("cutmix", "mixup"),
+        ("joint", "cls"),
+    }
+    assert len(set(pairs)) == len(pairs)
+    slow = [(m.slow, m.fast) for m in models if m.kind == "slowfast"]
+    assert {("cls", "cls"), ("cutmix", "cutmix")} <= set(slow)
+    singles = {(m.kind, m.pretext) for m in models if m.kind in ("coarse", "slow")}
+    assert singles >= {
+        (kind, p) for kind in ("coarse", "slow") for p in ("cls", "cutmix")
+    }
+    three = ("freeze", "mixup", "cutmix")
+    on_cls = {f"coarse_{name}_fine_cls" for name in three}
+    assert set(config.ensembles["coarse_ensemble_fine_cls"]) == on_cls
+    assert set(config.ensembles["mixed_ensemble"]) == on_cls | {
+        f"fine_{name}" for name in three
+    }
+    assert set(config.ensembles["slowfast_ensemble"]) == {
+        f"slow_{name}_fast_{name}" for name in three
+    }
+
+
 def test_models_are_called_by_their_parts(recipe):
     for name, model in load(recipe).models.items():
-        if model.kind == "fine":
-            assert name == f"fine_{model.pretext}"
+        if model.kind in ("fine", "coarse", "slow"):
+            assert name == f"{model.kind}_{model.pretext}"
+        elif model.kind == "slowfast":
+            assert name == f"slow_{model.slow}_fast_{model.fast}"
         else:
             assert name == f"coarse_{model.coarse}_fine_{model.fine}"
 

@@ -35,10 +35,15 @@ STAGES = {
     "train_fine": "train/fine",
     "extract_features": "features/extract",
     "train_coarse_fine": "train/coarse_fine",
+    "train_coarse": "train/coarse",
+    "train_slow": "train/slow",
+    "train_slowfast": "train/slowfast",
     "predict": "evaluate/predict",
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
+    "cost": "report/cost",
     "figures": "report/figures",
+    "grid": "report/grid",
     "errors": "report/errors",
     "strips": "report/strips",
 }
@@ -109,7 +114,10 @@ def finished(tmp_path_factory):
 
 
 def test_plan_of_everything(tmp_path):
-    """Four pretrainings and fine streams, three pairs; seven models, ten results."""
+    """Four pretrainings and fine streams, three pairs, one of each other kind.
+
+    So ten models are tested; with the ensembles there are fourteen results.
+    """
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
     shards = {
@@ -125,11 +133,16 @@ def test_plan_of_everything(tmp_path):
         "pretrain": 4,
         "train_fine": 4,
         "train_coarse_fine": 3,
-        "predict": 7,
-        "ensemble": 10,
+        "train_coarse": 1,
+        "train_slow": 1,
+        "train_slowfast": 1,
+        "predict": 10,
+        "ensemble": 14,
         "tables": 1,
-        "figures": 3,
-        "errors": 3,
+        "cost": 1,
+        "figures": 4,
+        "grid": 4,
+        "errors": 4,
         "strips": 1,
         "demo": 1,
     }
@@ -148,6 +161,13 @@ def test_plan_of_a_pair_trains_both_streams(tmp_path):
     jobs = plan(tmp_path, f"{RESULTS}/charades_coarse_cutmix_fine_mixup.json")
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (2, 1, 1)
     assert jobs["train_coarse_fine"] == 1
+
+
+def test_plan_of_slowfast_trains_its_fast_stream_first(tmp_path):
+    jobs = plan(tmp_path, f"{RESULTS}/charades_slow_cutmix_fast_cutmix.json")
+    assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (1, 1, 1)
+    assert jobs["train_slowfast"] == 1
+    assert not jobs["extract_features"] and not jobs["train_slow"]
 
 
 def test_members_are_shared(tmp_path):
@@ -198,15 +218,21 @@ def test_plan_of_a_challenge_file(tmp_path):
 AFTER = {  # stage -> the stages that read what it writes
     "synthetic": {"inventory", "pretrain", "train_fine"},
     "inventory": {"extract_frames"},
-    "extract_frames": {"pretrain", "train_fine", "predict", "strips"},
-    "pretrain": {"train_fine", "train_coarse_fine"},
-    "train_fine": {"extract_features", "predict"},
+    "extract_frames": {"pretrain", "predict", "strips"},
+    "pretrain": {"train_fine", "train_coarse", "train_slow"}
+    | {"train_coarse_fine", "train_slowfast"},
+    "train_fine": {"extract_features", "predict", "train_slowfast"},
     "extract_features": {"train_coarse_fine", "predict"},
     "train_coarse_fine": {"predict"},
-    "predict": {"ensemble", "figures", "errors"},
+    "train_coarse": {"predict"},
+    "train_slow": {"predict"},
+    "train_slowfast": {"predict"},
+    "predict": {"ensemble", "figures", "grid", "errors"},
     "ensemble": {"tables", "figures", "errors"},
     "tables": set(),
+    "cost": set(),
     "figures": set(),
+    "grid": set(),
     "errors": set(),
     "strips": set(),
 }
@@ -219,7 +245,8 @@ def following(*stages):
         stage = open_stages.pop()
         found.add(stage)
         open_stages |= AFTER[stage] - found
-    return found
+    without_grid = {"train_slow", "train_slowfast"}
+    return found - {"grid"} if without_grid.issuperset(stages) else found
 
 
 @pytest.mark.slow
@@ -229,17 +256,23 @@ def following(*stages):
         ({"synthetic": {"testing_clips": 3}}, ["synthetic"]),
         ({"data": {"max_missing_fraction": 0.5}}, ["inventory"]),
         ({"frames": {"jpeg_quality": 80}}, ["extract_frames"]),
-        ({"model": {"dropout": 0.3}}, ["pretrain"]),
+        ({"model": {"dropout": 0.3}}, ["pretrain", "cost"]),
         ({"spatial": {"flip": 0.5}}, ["pretrain"]),
         ({"pretrain": {"learning_rate": 0.01}}, ["pretrain"]),
         ({"augment": {"freeze": {"segments": 2}}}, ["pretrain", "strips"]),
-        ({"sampling": {"stride": 3}}, ["train_fine"]),
-        ({"validation": {"fraction": 0.5}}, ["train_fine"]),
+        ({"sampling": {"stride": 3}}, ["train_fine", "train_coarse", "train_slow"]),
+        (
+            {"validation": {"fraction": 0.5}},
+            ["train_fine", "train_coarse", "train_slow"],
+        ),
         ({"fine": {"learning_rate": 0.01}}, ["train_fine"]),
         ({"features": {"dtype": "float32"}}, ["extract_features"]),
         ({"coarse_fine": {"unpool": "direct"}}, ["train_coarse_fine"]),
+        ({"coarse": {"keep": "last"}}, ["train_coarse"]),
+        ({"slow": {"epochs": 1}}, ["train_slow"]),
+        ({"slowfast": {"keep": "last"}}, ["train_slowfast"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
-        ({"report": {"timeline_videos": 2}}, ["figures"]),
+        ({"report": {"timeline_videos": 2}}, ["figures", "grid"]),
         ({"report": {"boundary_s": 2.0}}, ["errors"]),
         ({"seed": 1}, ["synthetic"]),
     ],
@@ -260,9 +293,12 @@ def test_a_changed_fine_stage_leaves_the_pretraining_alone(finished):
 @pytest.mark.parametrize(
     ("values", "first"),
     [
-        ({"mean": [0.4, 0.4, 0.4]}, "train_fine"),
-        ({"fps": 24}, "extract_frames"),
-        ({"segments": "repair"}, "inventory"),
+        (
+            {"mean": [0.4, 0.4, 0.4]},
+            ["train_fine", "train_coarse", "train_slow", "train_slowfast"],
+        ),
+        ({"fps": 24}, ["extract_frames"]),
+        ({"segments": "repair"}, ["inventory"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
@@ -270,10 +306,10 @@ def test_a_data_set_reruns_what_reads_it(finished, values, first):
     """Videos are decoded again only for what decoding depends on."""
     jobs = plan(finished, config=changed(finished, datasets={"charades": values}))
     assert jobs["pretrain"] == 0
-    assert set(jobs) - {"demo"} == following(first) - {"pretrain", "strips"}
+    assert set(jobs) - {"demo"} == following(*first) - {"pretrain", "strips"}
     shards = {"inventory": 1, "extract_frames": 2, "train_fine": 4}
     assert {rule: jobs[rule] for rule in shards if jobs[rule]} == {
-        rule: count for rule, count in shards.items() if rule in following(first)
+        rule: count for rule, count in shards.items() if rule in following(*first)
     }
 
 
@@ -296,7 +332,13 @@ def test_another_member_reruns_its_ensemble_alone(finished):
     ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
     jobs = plan(finished, config=changed(finished, ensembles=ensembles))
     assert jobs.pop("errors") == 1
-    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "demo": 1}
+    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "cost": 1, "demo": 1}
+
+
+def test_another_model_is_counted_and_trained_when_asked_for(finished):
+    models = {"another": {"kind": "fine", "pretext": "joint"}}
+    jobs = plan(finished, config=changed(finished, models=models))
+    assert jobs == {"cost": 1, "demo": 1}
 
 
 @pytest.mark.parametrize(
@@ -307,9 +349,8 @@ def test_another_member_reruns_its_ensemble_alone(finished):
         {"resources": {"train": {"threads": 2, "gpu": 2, "mem_mb": 9, "runtime": 9}}},
         {"datasets": {"multithumos": {"fps": 30}}},
         {"pretrain": {"learning_rate": 1.0e-3, "steps": 3.0}},
-        {"models": {"another": {"kind": "fine", "pretext": "joint"}}},
     ],
-    ids=["workers", "device", "gpus", "another set", "spelling", "another model"],
+    ids=["workers", "device", "gpus", "another set", "spelling"],
 )
 def test_what_changes_no_number_reruns_nothing(finished, sections):
     assert plan(finished, config=changed(finished, **sections)) == Counter()
@@ -436,13 +477,14 @@ def test_names_that_give_one_file_two_meanings_are_refused(tmp_path):
     charades = yaml.safe_load(RECIPE.read_text())["datasets"]["charades"]
     config = changed(
         tmp_path,
-        datasets={"charades_x": charades, "pretrain": charades},
+        datasets={"charades_x": charades, "pretrain": charades, "cost": charades},
         ensembles={"x_fine_cls": ["fine_cls"]},
     )
     status, said = snakemake(tmp_path, "--dry-run", "demo", config=config)
     assert status == 1
     assert "charades_x_fine_cls.json could mean two results" in said
     assert "datasets.pretrain: results have a folder of this name" in said
+    assert "datasets.cost: results have a table of this name" in said
 
 
 def test_the_demo_without_generated_videos_says_what_to_give(tmp_path):
@@ -601,11 +643,11 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 10
+        assert len(list(csv.DictReader(table))) == 14
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 9
-    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 3
+    assert len(figures) == 16
+    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 4
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

@@ -113,6 +113,34 @@ class Tiny:
             *_training(out, **more),
         ]
 
+    def coarse(self, out, init, **more):
+        """Arguments of the stage coarse."""
+        return [
+            *self.data("charades"),
+            *("--pretext", "freeze", "--init", str(init)),
+            *self.sections("model", "spatial", "sampling", "validation", "coarse"),
+            *_training(out, **more),
+        ]
+
+    def slow(self, out, init, **more):
+        """Arguments of the stage slow."""
+        return [
+            *self.data("charades"),
+            *("--pretext", "freeze", "--init", str(init)),
+            *self.sections("model", "spatial", "sampling", "validation", "slow"),
+            *_training(out, **more),
+        ]
+
+    def slowfast(self, out, init, fast, **more):
+        """Arguments of the stage slowfast."""
+        return [
+            *self.data("charades"),
+            *("--slow", "freeze", "--fast", "freeze"),
+            *("--init", str(init), "--fast-init", str(fast)),
+            *self.sections("model", "spatial", "sampling", "validation", "slowfast"),
+            *_training(out, **more),
+        ]
+
     def predict(self, out, checkpoint, features=""):
         """Arguments of the stage predict."""
         return [

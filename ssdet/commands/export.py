@@ -24,21 +24,24 @@ def write_onnx(path: Path, out: Path, frames: int | None) -> int:
     import torch
 
     from ssdet.files import sha256
-    from ssdet.models import CoarseFine
+    from ssdet.models import X3DDetector
+    from ssdet.models.lateral import RATIO
     from ssdet.models.onnx_export import export_onnx
     from ssdet.train.checkpoint import load_checkpoint
     from ssdet.train.detectors import load_detector
 
     classes = load_checkpoint(path, "CHECKPOINT")["classes"]
     model, checkpoint = load_detector(path, classes, {}, torch.device("cpu"))
-    if isinstance(model, CoarseFine):
+    if not isinstance(model, X3DDetector):
         raise ValueError(
-            f"{path} is a two-stream model: beside the video it needs the features of"
-            " another network, which an ONNX file of this one cannot make; export a"
-            " single-stream detector (a checkpoint of the stage fine)"
+            f"{path} is a checkpoint of {checkpoint['stage']}, which is more than one"
+            " X3D: export a single-stream detector (a checkpoint of the stage fine or"
+            " slow)"
         )
     config = checkpoint["config"]
     crop, stride = config["spatial"]["crop"], config["sampling"]["stride"]
+    if checkpoint["stage"] == "slow":
+        stride *= RATIO
     facts = {
         "format": "ssdet_detector",
         "version": "1",

@@ -3,6 +3,7 @@
     /logits   (M, K) float32, videos one after the other, each (T, K)
     /times_s  (M,) float64, time of each row within its video
     /index    video_id, offset (first row), length (T); sorted by video_id
+    /grid     of a two-stream detector: where it sampled each video; see grids.py
 
 The root attributes name the model, its checkpoint, the data set and the classes. The
 file is written whole or not at all, and `complete` is its last attribute.
@@ -19,6 +20,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.data.grids import Sampling, read_grid, write_grids
 from ssdet.data.hdf5 import get_attributes, open_complete, set_attributes
 from ssdet.files import atomic
 
@@ -27,11 +29,13 @@ CHUNK_ROWS = 256
 
 Logits = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
+Plain = tuple[str, npt.ArrayLike, npt.ArrayLike]
+Sampled = tuple[str, npt.ArrayLike, npt.ArrayLike, Sampling]
 
 
 def write_predictions(
     path: str | Path,
-    videos: Iterable[tuple[str, npt.ArrayLike, npt.ArrayLike]],
+    videos: Iterable[Plain | Sampled],
     *,
     model: str,
     dataset: str,
@@ -39,11 +43,12 @@ def write_predictions(
     checkpoint_sha256: str,
     provenance: Callable[[], Mapping[str, Any]],
 ) -> None:
-    """Write videos as they come; no more than one is held in memory.
+    """Write videos as they come; the logits of no more than one are held in memory.
 
     Args:
         path: the HDF5 file.
-        videos: (video_id, logits (T, K), times_s (T,)) in any order; times rise.
+        videos: (video_id, logits (T, K), times_s (T,)) in any order; times rise. A
+            fourth part may say where the detector sampled the video.
         model: name of the model.
         dataset: name of the data set.
         classes: the K class names.
@@ -56,6 +61,7 @@ def write_predictions(
         OSError: the file cannot be written.
     """
     index: dict[str, tuple[int, int]] = {}
+    grids: dict[str, Sampling] = {}
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         attributes = {
             "format": FORMAT,
@@ -70,14 +76,19 @@ def write_predictions(
         logits_set = _growing(file, "logits", (len(classes),), np.float32)
         times_set = _growing(file, "times_s", (), np.float64)
         set_attributes(times_set, {"unit": "s"})
-        for video_id, logits, times_s in videos:
+        for video_id, logits, times_s, *grid in videos:
             if video_id in index:
                 raise ValueError(f"video {video_id} was predicted twice")
+            for sampling in grid:
+                if problem := sampling.problem():
+                    raise ValueError(f"video {video_id}: {problem}")
+                grids[video_id] = sampling
             rows, times = _checked(video_id, logits, times_s, len(classes))
             index[video_id] = (len(logits_set), len(rows))
             _append(logits_set, rows)
             _append(times_set, times)
         file["index"] = _index_table(index)
+        write_grids(file, grids)
         set_attributes(file, {"provenance": dict(provenance()), "complete": True})
 
 
@@ -138,6 +149,15 @@ class Predictions:
         offset, length = self._place(video_id)
         logits = self._file["logits"][offset : offset + length]
         return np.asarray(logits), self.times_s(video_id)
+
+    def sampling(self, video_id: str) -> Sampling | None:
+        """Where the detector sampled a video; None if it takes all frames.
+
+        Raises:
+            KeyError: the file has no such video.
+        """
+        self._place(video_id)
+        return read_grid(self._file, video_id)
 
     def close(self) -> None:
         """Close the file."""

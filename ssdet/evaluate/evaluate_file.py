@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdet.config import DatasetConfig
-from ssdet.data.annotations import Dataset, read_dataset
+from ssdet.data.annotations import Dataset, check_expected, read_dataset
 from ssdet.data.inventory import InventoryRow, read_inventory
 from ssdet.data.sampling import Timeline, frames_in
 from ssdet.evaluate.coverage import refuse_incomplete
@@ -65,6 +65,7 @@ def evaluate_file(
         Path(files.classes) if files.classes else None,
         as_written=True,
     )
+    check_expected(dataset, section.expected)
     rows = None if inventory is None else read_inventory(inventory)
     if kind == "submission":
         scores = score_submission(path, dataset, threads)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ssdet.evaluate.protocol import EvaluatedVideo, refuse_other_videos
 from ssdet.stage import StageError
 
 SAME_S = 1e-6  # times that differ by less are the same
+RATIO = 4  # sampled frames for each one that a coarse or slow stream sees
 
 
 def refuse_unfit(
@@ -61,7 +63,8 @@ def group_by_rate(
     """Put members with the same rows at the same times together.
 
     Returns:
-        One group, or two: of single-stream and of two-stream members.
+        One group for each rate: of single-stream members, of Coarse-Fine, and of those
+        that see every 4th frame.
 
     Raises:
         StageError: two members' rows differ in another way; names both files, the
@@ -75,15 +78,14 @@ def group_by_rate(
                 break
         else:
             groups.append([member])
-    first = groups[0][0]
-    for group in groups[1:]:
-        if len(groups) > 2 or not _two_rates(first, group[0], video_ids):
-            difference = _first_difference(first, group[0], video_ids)
-            raise StageError(
-                f"{group[0].path} does not fit {first.path}: {difference}. Members must"
-                " predict at the same times; run predict again with the same frames,"
-                " sampling.stride and predict.alignment"
-            )
+    if len(groups) > 1 and not _known_rates(groups, video_ids):
+        first, other = groups[0][0], groups[-1][0]
+        difference = _first_difference(first, other, video_ids)
+        raise StageError(
+            f"{other.path} does not fit {first.path}: {difference}. Members must"
+            " predict at the same times; run predict again with the same frames,"
+            " sampling.stride and predict.alignment"
+        )
     return groups
 
 
@@ -141,18 +143,35 @@ def _first_difference(
     return None
 
 
-def _two_rates(one: Predictions, other: Predictions, video_ids: Sequence[str]) -> bool:
-    """Whether one is of a single-stream and the other of a two-stream detector."""
-    rows = [(one.rows(name), other.rows(name)) for name in video_ids]
-    return all(_unpooled(a, b) for a, b in rows) or all(
-        _unpooled(b, a) for a, b in rows
+def _known_rates(
+    groups: Sequence[Sequence[Predictions]], video_ids: Sequence[str]
+) -> bool:
+    """Whether each group can be of another kind, with the same sampled frames."""
+    rows = [[group[0].rows(name) for group in groups] for name in video_ids]
+    return any(
+        all(
+            set.intersection(
+                *(steps(n) for steps, n in zip(kinds, counts, strict=True))
+            )
+            for counts in rows
+        )
+        for kinds in permutations((_of_single, _of_coarse_fine, _of_slow), len(groups))
     )
 
 
-def _unpooled(rows: int, unpooled: int) -> bool:
-    """Whether a two-stream detector gives so many rows where a single stream has T.
+def _of_single(rows: int) -> set[int]:
+    """Whole steps that a video may have of which a single stream gives so many rows.
 
-    It gives 4 ceil(T' / 4) for the T' whole steps of the video; the last of the T
-    steps may be cut short, so T' is T or T - 1.
+    There is a row for a last step that is cut short, too.
     """
-    return unpooled in {4 * -(-steps // 4) for steps in (rows, max(rows - 1, 1))}
+    return {max(rows - 1, 1), rows}
+
+
+def _of_coarse_fine(rows: int) -> set[int]:
+    """Likewise of Coarse-Fine, which gives 4 rows for each 4 whole steps begun."""
+    return set() if rows % RATIO else set(range(max(rows - RATIO, 0) + 1, rows + 1))
+
+
+def _of_slow(rows: int) -> set[int]:
+    """Likewise of a stream that sees every 4th frame, as in SlowFast_det."""
+    return _of_coarse_fine(RATIO * rows)

@@ -6,17 +6,18 @@ Source: spec of SSDet, section 4 (test); spec of Coarse-Fine, sections 3.4 and 1
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from ssdet.config import PredictConfig
+from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import write_predictions
+from ssdet.data.sampling import Timeline
 from ssdet.files import sha256
-from ssdet.models import CoarseFine
+from ssdet.models import CoarseFine, SlowFast
 from ssdet.progress import Progress
 from ssdet.provenance import now
 from ssdet.stage import StageError, run
@@ -27,10 +28,14 @@ from ssdet.train.inference import (
     inference_block,
     prepare,
 )
-from ssdet.train.validation import Predictor
-from ssdet.train.whole_video import predict_coarse_fine, predict_fine
+from ssdet.train.whole_video import (
+    predict_fine,
+    predict_slow,
+    predict_slowfast,
+    predict_with_grid,
+)
 
-REVISION = 1
+REVISION = 2
 SECTIONS = ("dataset", "frames", "spatial", "sampling", "predict")
 
 
@@ -48,18 +53,24 @@ def main(argv: list[str] | None = None) -> None:
     started = now()
     cfg = PredictConfig.model_validate_json(args.predict)
     job = prepare(args, "testing")
-    predict: Predictor
+    stage = job.checkpoint["stage"]
+    predict: Callable[[VideoRecord, Timeline], tuple[Any, ...]]
     parents: dict[str, Path] = {}
     if isinstance(job.model, CoarseFine):
-        features = fine_features(args, job)
-        parents = {f"features/{path.name}": path for path in features.paths}
-        compat = job.checkpoint["config"]["coarse_fine"]["compat"]
-        predict = partial(predict_coarse_fine, job.view, features, compat, job.model)
+        features = None if stage == "coarse" else fine_features(args, job)
+        if features is not None:
+            parents = {f"features/{path.name}": path for path in features.paths}
+        compat = job.checkpoint["config"][stage]["compat"]
+        predict = partial(predict_with_grid, job.view, features, compat, job.model)
+    elif isinstance(job.model, SlowFast):
+        predict = partial(predict_slowfast, job.view, job.model)
+    elif stage == "slow":
+        predict = partial(predict_slow, job.view, job.model)
     else:
         predict = partial(predict_fine, job.view, job.model, alignment=cfg.alignment)
     records = job.videos.of("testing")
 
-    def predicted() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    def predicted() -> Iterator[Any]:
         with Progress(len(records), "predict", "video") as bar:
             for record in records:
                 timeline = job.videos.timeline(record, job.sampling.stride)

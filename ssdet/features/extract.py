@@ -17,7 +17,7 @@ from ssdet.data.feature_store import VideoFeatures, write_features
 from ssdet.data.sampling import Timeline
 from ssdet.data.shards import ids_of_shard
 from ssdet.files import sha256
-from ssdet.models import CoarseFine, X3DDetector
+from ssdet.models import X3DDetector
 from ssdet.progress import Progress
 from ssdet.provenance import now
 from ssdet.stage import StageError, run
@@ -44,17 +44,18 @@ def main(argv: list[str] | None = None) -> None:
     started = now()
     cfg = FeaturesConfig.model_validate_json(args.features)
     job = prepare(args, args.split)
-    if isinstance(job.model, CoarseFine):
+    model, stage = job.model, job.checkpoint["stage"]
+    if not isinstance(model, X3DDetector) or stage != "fine":
         raise StageError(
-            f"{args.checkpoint} is a two-stream model; features come from a single"
-            " stream, the stage train_fine"
+            f"{args.checkpoint} is a checkpoint of {stage}; features come from a single"
+            " stream on all sampled frames, the stage train_fine"
         )
     stride = job.sampling.stride
     records = shard_records(job.videos, args)
     rows = sum(job.videos.timeline(r, stride).rows for r in records)
     write_features(
         args.out,
-        extract(job.model, job.view, job.videos, records, stride, cfg.pool),
+        extract(model, job.view, job.videos, records, stride, cfg.pool),
         rows,
         {
             "dataset": args.name,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from torch import nn
 
-from ssdet.config import CoarseFineConfig, ModelConfig, SpotNetwork
+from ssdet.config import CoarseConfig, CoarseFineConfig, ModelConfig, SpotNetwork
 from ssdet.models.coarse_fine import CoarseFine
 from ssdet.models.detector import X3DDetector
 from ssdet.models.frame_head import Mode
 from ssdet.models.initial import initialise
+from ssdet.models.slowfast import SlowFast
 from ssdet.models.spot import Spot
 
 __all__ = [
     "CoarseFine",
+    "SlowFast",
     "Spot",
     "X3DDetector",
+    "build_coarse",
     "build_coarse_fine",
     "build_detector",
+    "build_slowfast",
     "build_spot",
     "count_parameters",
 ]
@@ -62,6 +66,48 @@ def build_coarse_fine(
         compat=coarse_fine.compat,
         unpool=coarse_fine.unpool,
         film_init=coarse_fine.film_init,
+    )
+    initialise(network)
+    return network
+
+
+def build_coarse(model: ModelConfig, coarse: CoarseConfig, classes: int) -> CoarseFine:
+    """Build the coarse stream alone, Grid Pool without fusion, with fresh weights.
+
+    Args:
+        model: the config section of the trunk.
+        coarse: the config section of its training.
+        classes: N.
+    """
+    network = CoarseFine(
+        depth_factor=model.depth_factor,
+        width_factor=model.width_factor,
+        head_width=model.head_width,
+        classes=classes,
+        dropout=model.dropout,
+        fine_frames=coarse.frames,
+        compat=coarse.compat,
+        unpool=coarse.unpool,
+        film_init="default",
+        fusion=False,
+    )
+    initialise(network)
+    return network
+
+
+def build_slowfast(model: ModelConfig, classes: int) -> SlowFast:
+    """Build SlowFast_det with fresh weights.
+
+    Args:
+        model: the config section, of both streams.
+        classes: N.
+    """
+    network = SlowFast(
+        depth_factor=model.depth_factor,
+        width_factor=model.width_factor,
+        head_width=model.head_width,
+        classes=classes,
+        dropout=model.dropout,
     )
     initialise(network)
     return network

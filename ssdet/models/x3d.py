@@ -6,7 +6,7 @@ Source: Feichtenhofer, CVPR 2020 (arXiv:2004.04730), table 1 and section 3.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -61,8 +61,20 @@ class X3D(nn.Module):
         conv5_width: channels after conv5.
     """
 
-    def __init__(self, depth_factor: float, width_factor: float) -> None:
-        """Build the network of two factors; see `PRESETS`."""
+    def __init__(
+        self,
+        depth_factor: float,
+        width_factor: float,
+        joined: Sequence[int] = (0, 0, 0, 0),
+    ) -> None:
+        """Build.
+
+        Args:
+            depth_factor: blocks over those of the base network; see `PRESETS`.
+            width_factor: channels over those of the base network.
+            joined: further channels at the input of each stage, which a caller that
+                goes through `stem_and_stages` joins to the map before.
+        """
         super().__init__()
         self.depths = tuple(math.ceil(depth_factor * base) for base in BASE_DEPTHS)
         self.widths = tuple(round_width(width_factor * base) for base in BASE_WIDTHS)
@@ -70,7 +82,8 @@ class X3D(nn.Module):
         inputs = (self.widths[0], *self.widths)
         self.stem = Stem(self.widths[0])
         self.stages = nn.ModuleList(
-            _stage(inputs[i], self.widths[i], self.depths[i]) for i in range(4)
+            _stage(inputs[i] + joined[i], self.widths[i], self.depths[i])
+            for i in range(4)
         )
         self.conv5 = nn.Conv3d(self.widths[-1], self.conv5_width, 1, bias=False)
         self.norm5 = SubBatchNorm3d(self.conv5_width)

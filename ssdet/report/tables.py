@@ -7,15 +7,15 @@ protocols must not be compared with each other.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ssdet.files import write_text
+from ssdet.report import table_text
+from ssdet.report.table_text import Rows
 
 REVISION = 1
 COLUMNS = {
@@ -98,47 +98,18 @@ def row(result: Mapping[str, Any]) -> dict[str, str | int | float | None]:
     }
 
 
-def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
+def as_csv(rows: Rows) -> str:
     """The rows as csv, in full precision."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return table_text.as_csv(rows, COLUMNS)
 
 
-def as_markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    """The rows as a Markdown table that is also readable as it is."""
-    cells = [list(COLUMNS.values())]
-    cells += [[_shown(values[name]) for name in COLUMNS] for values in rows]
-    widths = [max(len(line[c]) for line in cells) for c in range(len(COLUMNS))]
-    right = [name in NUMBERS for name in COLUMNS]
-    lines = [_line(line, widths, right) for line in cells]
-    rule = [
-        "-" * (width - 1) + (":" if number else "-")
-        for width, number in zip(widths, right, strict=True)
-    ]
-    lines.insert(1, _line(rule, widths, right))
-    return "\n".join(lines) + "\n\n" + NOTE
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    padded = [
-        cell.rjust(width) if number else cell.ljust(width)
-        for cell, width, number in zip(cells, widths, right, strict=True)
-    ]
-    return "| " + " | ".join(padded) + " |"
+def as_markdown(rows: Rows) -> str:
+    """The rows as a Markdown table, and what its columns mean."""
+    return table_text.as_markdown(rows, COLUMNS, NUMBERS) + NOTE
 
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:.2f}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

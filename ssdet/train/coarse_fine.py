@@ -20,7 +20,7 @@ from ssdet.data.feature_store import FeatureStore
 from ssdet.data.sampling import feature_window
 from ssdet.models import build_coarse_fine
 from ssdet.models.x3d import FEATURES
-from ssdet.stage import StageError, run
+from ssdet.stage import run
 from ssdet.train import detection, distributed, loop
 from ssdet.train.checkpoint import load_initial
 from ssdet.train.detection_clips import DetectionClips, network_input
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = CoarseFineConfig.model_validate_json(args.coarse_fine)
     with distributed.session(args.device) as world:
         data = detection.open_training(args)
-        check_choice(cfg, data)
+        data.check_choice("coarse_fine", cfg.keep)
         names = shards_of(data.videos.dataset, args.frames, "training")
         features = FeatureStore(args.features_dir, names)
         features.require(stride=data.stride, classes=data.classes)
@@ -143,38 +143,34 @@ def two_stream_loss(
     step: int,
     slots: tuple[int, int],
 ) -> Tensor:
-    """Mean of localisation and classification loss, at every source frame.
-
-    Fixed: frame r is read at clip time r / stride. Reference: the output is resized to
-    the frames by index, which lags by 4.5 of them (spec of Coarse-Fine, section 6).
-    """
+    """The loss of one step; see `unpooled_loss`."""
     video = channels_last(network_input(batch, recipe))
     fine = {key: batch[key].float() for key in FEATURES}
     logits = network(video, fine, batch["feature_mask"], batch["start"])
-    labels = batch["labels"].float()
+    return unpooled_loss(logits, batch, cfg.compat, stride)
+
+
+def unpooled_loss(logits: Tensor, batch: Item, compat: str, stride: int) -> Tensor:
+    """Mean of localisation and classification loss, at every source frame.
+
+    Args:
+        logits: (B, K, 4 L), from Grid Unpool.
+        batch: of the clips.
+        compat: `fixed`, frame r is read at clip time r / stride; `reference`, the
+            output is resized to the frames by index, which lags by 4.5 of them (spec of
+            Coarse-Fine, section 6).
+        stride: source frames from one sampled frame to the next.
+    """
+    labels, device = batch["labels"].float(), logits.device
     frames = labels.shape[2]
-    if cfg.compat == "reference":
+    if compat == "reference":
         logits = resize_in_index(logits, frames, align_corners=False)
     else:
-        last = max(video.shape[2] - 1, 1)  # in sampled frames, as all times here
-        outputs = torch.linspace(0, last, logits.shape[2], device=video.device)
-        times = torch.arange(frames, device=video.device) / stride
+        last = max(batch["video"].shape[2] - 1, 1)  # in sampled frames, as all times
+        outputs = torch.linspace(0, last, logits.shape[2], device=device)
+        times = torch.arange(frames, device=device) / stride
         logits = interpolate_in_time(logits, outputs, times)  # (B, K, R)
     return detection_loss(logits, labels, batch["mask"])[0]
-
-
-def check_choice(cfg: CoarseFineConfig, data: detection.DetectionSet) -> None:
-    """See that there is something to choose the best weights on.
-
-    Raises:
-        StageError: `keep` is best, and no video set aside shows an action.
-    """
-    if cfg.keep == "best" and not any(record.segments for record in data.held):
-        raise StageError(
-            f"coarse_fine.keep is best, but none of the {len(data.held)} videos of"
-            f" {data.videos.dataset.name} set aside for choosing shows an action; raise"
-            " validation.fraction, or set coarse_fine.keep to last"
-        )
 
 
 if __name__ == "__main__":

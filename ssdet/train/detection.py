@@ -15,6 +15,7 @@ from ssdet.config import (
     ValidationConfig,
 )
 from ssdet.data.annotations import VideoRecord
+from ssdet.stage import StageError
 from ssdet.train.detection_clips import DetectionClips
 from ssdet.train.setup import Videos, hold_out, open_videos
 from ssdet.train.whole_video import View
@@ -62,6 +63,23 @@ class DetectionSet:
             device,
             precision,
         )
+
+    def check_choice(self, stage: str, keep: str) -> None:
+        """See that there is something to choose the best weights on.
+
+        Args:
+            stage: for the message.
+            keep: of its section, `best` or `last`.
+
+        Raises:
+            StageError: `keep` is best, and no video set aside shows an action.
+        """
+        if keep == "best" and not any(record.segments for record in self.held):
+            raise StageError(
+                f"{stage}.keep is best, but none of the {len(self.held)} videos of"
+                f" {self.videos.dataset.name} set aside for choosing shows an action;"
+                f" raise validation.fraction, or set {stage}.keep to last"
+            )
 
 
 def open_training(args: argparse.Namespace) -> DetectionSet:

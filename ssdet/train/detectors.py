@@ -9,11 +9,22 @@ from typing import Any
 
 import torch
 
-from ssdet.config import CoarseFineConfig, ModelConfig
-from ssdet.models import CoarseFine, X3DDetector, build_coarse_fine, build_detector
+from ssdet.config import CoarseConfig, CoarseFineConfig, ModelConfig
+from ssdet.models import (
+    CoarseFine,
+    SlowFast,
+    X3DDetector,
+    build_coarse,
+    build_coarse_fine,
+    build_detector,
+    build_slowfast,
+)
 from ssdet.stage import StageError
 from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.execution import place
+
+Detector = X3DDetector | CoarseFine | SlowFast
+STAGES = ("fine", "coarse", "slow", "coarse_fine", "slowfast")
 
 
 def load_detector(
@@ -21,11 +32,11 @@ def load_detector(
     classes: Sequence[str],
     sections: Mapping[str, str],
     device: torch.device,
-) -> tuple[X3DDetector | CoarseFine, dict[str, Any]]:
+) -> tuple[Detector, dict[str, Any]]:
     """Rebuild the network of a checkpoint, in evaluation mode.
 
     Args:
-        path: checkpoint of the stage fine or coarse_fine.
+        path: checkpoint of one of `STAGES`.
         classes: the data set's, which must be the checkpoint's.
         sections: config sections (JSON) by name that must be those it was trained
             with, since the network sees its video through them.
@@ -39,7 +50,7 @@ def load_detector(
     """
     checkpoint = load_checkpoint(path)
     stage, config = checkpoint["stage"], checkpoint["config"]
-    if stage not in ("fine", "coarse_fine"):
+    if stage not in STAGES:
         raise StageError(f"{path} is a checkpoint of {stage}, which has no detector")
     if checkpoint["classes"] != list(classes):
         raise StageError(
@@ -54,9 +65,14 @@ def load_detector(
                 f" configuration has {text}; train it again"
             )
     model_config = ModelConfig.model_validate(config["model"])
-    model: X3DDetector | CoarseFine
-    if stage == "fine":
+    model: Detector
+    if stage in ("fine", "slow"):
         model = build_detector(model_config, len(classes))
+    elif stage == "coarse":
+        coarse = CoarseConfig.model_validate(config["coarse"])
+        model = build_coarse(model_config, coarse, len(classes))
+    elif stage == "slowfast":
+        model = build_slowfast(model_config, len(classes))
     else:
         fusion = CoarseFineConfig.model_validate(config["coarse_fine"])
         model = build_coarse_fine(model_config, fusion, len(classes))

@@ -13,11 +13,10 @@ from typing import Any
 import torch
 
 from ssdet.config import DatasetRecipe, SamplingConfig, SpatialConfig
-from ssdet.models import CoarseFine, X3DDetector
 from ssdet.provenance import block
 from ssdet.stage import add_device_argument, choose_device, device_name
 from ssdet.train import setup
-from ssdet.train.detectors import load_detector
+from ssdet.train.detectors import Detector, load_detector
 from ssdet.train.whole_video import View
 
 # Sections that a detector sees its videos through: those it was trained with.
@@ -56,7 +55,7 @@ class Inference:
         sampling: config section.
     """
 
-    model: X3DDetector | CoarseFine
+    model: Detector
     checkpoint: Mapping[str, Any]
     videos: setup.Videos
     view: View

@@ -6,12 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ssdet.config import (
-    CoarseFineConfig,
-    FineConfig,
-    PretrainConfig,
-    SpotOptimizer,
-)
+from ssdet.config import EpochsConfig, PretrainConfig, SpotOptimizer
 from ssdet.data.clips import Shape, steps_per_epoch
 from ssdet.train.multigrid import MultigridShapes
 from ssdet.train.schedule import rate_at
@@ -42,9 +37,7 @@ class Plan:
         return done == self.steps or (done > 0 and done % self.validate_every == 0)
 
 
-def plan_of_epochs(
-    config: FineConfig | CoarseFineConfig, videos: int, crop: int
-) -> Plan:
+def plan_of_epochs(config: EpochsConfig, videos: int, crop: int) -> Plan:
     """The plan of a stage that counts epochs; all its batches have one shape."""
     epoch = steps_per_epoch(videos, config.batch_size, config.clips_per_video)
     steps = config.epochs * epoch

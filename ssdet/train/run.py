@@ -109,6 +109,7 @@ def begin(
     args: argparse.Namespace,
     world: World,
     videos: Videos,
+    starts: Sequence[str] = ("init",),
     **more: str,
 ) -> Run:
     """Say what a run computes: nothing of where files lie or how fast it goes.
@@ -117,21 +118,22 @@ def begin(
         stage: its name.
         revision: of the stage.
         sections: the config sections that it reads, as arguments.
-        args: its command line; what it starts from is `--init`, or nothing.
+        args: its command line.
         world: this process among the run's.
         videos: the data set with its frames.
+        starts: arguments that name the checkpoints it starts from, or are empty.
         more: what else tells it from other runs.
 
     Raises:
         StageError: what it starts from is not there.
     """
     parents = {"inventory": args.inventory, "training": Path(args.training)}
-    if str(args.init):
-        parents["init"] = Path(args.init)
+    given = {name: str(getattr(args, name)) for name in starts}
+    parents |= {name: Path(path) for name, path in given.items() if path}
     for name, path in parents.items():
         if not path.is_file():
-            what = "checkpoint" if name == "init" else "file"
-            raise StageError(f"no {what} at {path} (--{name})")
+            what = "checkpoint" if name in starts else "file"
+            raise StageError(f"no {what} at {path} (--{name.replace('_', '-')})")
     job = {
         **{name: json.loads(getattr(args, name)) for name in sections},
         **more,

@@ -16,8 +16,11 @@ from ssdet.config import SpatialConfig
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
+from ssdet.data.grids import Sampling
 from ssdet.data.sampling import Timeline
-from ssdet.models import CoarseFine, X3DDetector
+from ssdet.models import CoarseFine, SlowFast, X3DDetector
+from ssdet.models.grid_pool import TEMPERATURE
+from ssdet.models.lateral import RATIO
 from ssdet.models.x3d import FEATURES
 from ssdet.stage import StageError
 from ssdet.train.execution import FRAMES_AT_ONCE, autocast, channels_last
@@ -75,37 +78,102 @@ def predict_fine(
     return _rows(logits), timeline.corner_times(timeline.samples)
 
 
+def predict_slow(
+    view: View, model: X3DDetector, record: VideoRecord, timeline: Timeline
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a single-stream detector on every 4th sampled frame.
+
+    Returns:
+        Logits (ceil(T / 4), K) of T sampled frames with a whole step behind them, and
+        their own times in seconds: frames that lie so far apart are not stretched to
+        the ends of the video.
+    """
+    slow = slow_timeline(timeline)
+    count = -(-timeline.rows // RATIO)
+    video = view.read(record.video_id, slow, count)
+    with torch.inference_mode(), autocast(view.device, view.precision):
+        logits = model(channels_last(video))  # (1, K, ceil(T / 4))
+    return _rows(logits), slow.sample_times(count)
+
+
+def predict_slowfast(
+    view: View, model: SlowFast, record: VideoRecord, timeline: Timeline
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run SlowFast_det on the sampled frames with a whole step behind them.
+
+    Returns:
+        Logits and times as `predict_slow`.
+    """
+    video = view.read(record.video_id, timeline, timeline.rows)
+    with torch.inference_mode(), autocast(view.device, view.precision):
+        logits = model(channels_last(video))  # (1, K, ceil(T / 4))
+    return _rows(logits), slow_timeline(timeline).sample_times(logits.shape[2])
+
+
+def slow_timeline(timeline: Timeline) -> Timeline:
+    """The clock of the slow stream: every 4th sampled frame."""
+    return Timeline(timeline.frames, timeline.duration_s, RATIO * timeline.stride)
+
+
 def predict_coarse_fine(
     view: View,
-    features: FeatureStore,
+    features: FeatureStore | None,
     compat: str,
     model: CoarseFine,
     record: VideoRecord,
     timeline: Timeline,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Run a two-stream detector, as `predict_with_grid`, and leave out the grid."""
+    return predict_with_grid(view, features, compat, model, record, timeline)[:2]
+
+
+def predict_with_grid(
+    view: View,
+    features: FeatureStore | None,
+    compat: str,
+    model: CoarseFine,
+    record: VideoRecord,
+    timeline: Timeline,
+) -> tuple[np.ndarray, np.ndarray, Sampling]:
     """Run a two-stream detector with all feature rows of the video.
 
+    Reference: with the first rows only, as many as training sees, however long the
+    video is.
+
+    Args:
+        view: how the detector sees the video.
+        features: of its fine stream; None for a coarse stream without fusion.
+        compat: see `coarse_fine_times`.
+        model: the detector, in evaluation mode.
+        record: the video.
+        timeline: its clock.
+
     Returns:
-        Logits (4 ceil(T / 4), K) and their times in seconds.
+        Logits (4 ceil(T / 4), K) and their times in seconds; the frames it chose.
 
     Raises:
         StageError: the video has another number of feature rows than sampled frames.
     """
-    samples = timeline.rows
-    rows = features.info(record.video_id).length
-    if rows != samples:
-        raise StageError(
-            f"{record.video_id} has {rows} feature rows, its frames give {samples};"
-            " extract the features again"
-        )
+    samples = taken = timeline.rows
+    fine = None
+    if features is not None:
+        if compat == "reference":
+            taken = min(samples, model.fine_frames)
+        fine = _rows_of(features, record.video_id, samples, taken, view.device)
     video = view.read(record.video_id, timeline, samples)
-    fine = features.read(record.video_id, 0, samples, FEATURES)
-    fine = {key: value[None].to(view.device).float() for key, value in fine.items()}
-    mask = torch.ones(1, samples, device=view.device)
+    mask = torch.ones(1, taken, device=view.device)
     start = torch.zeros(1, device=view.device)
+    found: dict[str, Tensor] = {}
     with torch.inference_mode(), autocast(view.device, view.precision):
-        logits = model(channels_last(video), fine, mask, start)  # (1, K, 4 L)
-    return _rows(logits), coarse_fine_times(timeline, logits.shape[2], compat)
+        logits = model(channels_last(video), fine, mask, start, found)  # (1, K, 4 L)
+    grid = found["grid"][0].double() * timeline.seconds_of_sample(samples - 1)
+    confidence = torch.sigmoid(found["confidence"][0].float() / TEMPERATURE)
+    times = coarse_fine_times(timeline, logits.shape[2], compat)
+    return (
+        _rows(logits),
+        times,
+        Sampling(grid.cpu().numpy(), confidence.cpu().numpy()),
+    )
 
 
 def coarse_fine_times(timeline: Timeline, outputs: int, compat: str) -> np.ndarray:
@@ -121,6 +189,24 @@ def coarse_fine_times(timeline: Timeline, outputs: int, compat: str) -> np.ndarr
         return ((np.arange(outputs) + 0.5) * cell - 0.5) / timeline.fps
     last = max(samples - 1, 1)  # of a single sample, the rows lie in its step
     return np.linspace(0.0, timeline.seconds_of_sample(last), outputs)
+
+
+def _rows_of(
+    features: FeatureStore,
+    video_id: str,
+    samples: int,
+    taken: int,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """The first features (1, C, taken, 7, 7) of a video that must have `samples`."""
+    rows = features.info(video_id).length
+    if rows != samples:
+        raise StageError(
+            f"{video_id} has {rows} feature rows, its frames give {samples}; extract"
+            " the features again"
+        )
+    fine = features.read(video_id, 0, taken, FEATURES)
+    return {key: value[None].to(device).float() for key, value in fine.items()}
 
 
 def _rows(logits: Tensor) -> np.ndarray:

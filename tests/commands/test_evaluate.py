@@ -63,7 +63,9 @@ class Home:
             "mean": [0.0, 0.0, 0.0],
             "std": [1.0, 1.0, 1.0],
             "segments": "refuse",
+            "expected": None,
             "annotations": annotations,
+            "expected": {"training": None, "testing": 3, "classes": 3},
         }
         override = {"results": str(folder / "results"), "datasets": {"home": home}}
         (folder / "own.yaml").write_text(yaml.safe_dump(override))
@@ -328,6 +330,13 @@ def test_classes_that_never_happen_are_named(home):
     rows = result["metrics"]["per_class"]
     assert rows[2]["ap_25"] is None
     assert result["metrics"]["map_25"] == (rows[0]["ap_25"] + rows[1]["ap_25"]) / 2
+
+
+def test_labels_that_are_not_the_published_lists(home):
+    text = (home.folder / "test.csv").read_text()
+    (home.folder / "test.csv").write_text(text.rpartition("m,")[0])
+    error = home.run(home.submission(home.logits("wb")), "--incomplete")
+    assert "testing: 2, expected 3" in error
 
 
 def test_what_is_not_there(home):

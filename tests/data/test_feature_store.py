@@ -107,7 +107,7 @@ def test_windows(folder, start, stop):
     ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edges=st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted))
 @pytest.mark.parametrize("compression", [None, "lzf"])
 def test_any_window(tmp_path, compression, edges):

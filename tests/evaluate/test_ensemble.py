@@ -313,8 +313,29 @@ def test_predictions_of_other_videos_are_an_error(home):
         home.run(path)
 
 
+def slow(logits):
+    """As a detector that sees every 4th frame gives them; see FRAMES."""
+    counts = {"a": 4, "b": 6, "c": 2}
+    return {
+        name: (x[: counts[name]], np.arange(counts[name]) * 4 * STRIDE / FPS)
+        for name, (x, _) in logits.items()
+    }
+
+
+def test_members_that_see_every_fourth_frame_are_averaged_with_the_others(home):
+    members = [home.logits(1), slow(home.logits(2)), home.logits(3, two_stream=True)]
+    paths = [home.member(f"m{n}", logits) for n, logits in enumerate(members)]
+    scores, labels, _, _ = expected_scores(members)
+    ap = metrics.average_precision(scores, labels).mean()
+    assert home.run(*paths)["metrics"]["dense_map"] == pytest.approx(ap, abs=1e-9)
+    alone = home.run(paths[1])["metrics"]["dense_map"]
+    scores, labels, _, _ = expected_scores(members[1:2])
+    ap = metrics.average_precision(scores, labels).mean()
+    assert alone == pytest.approx(ap, abs=1e-9)
+
+
 @pytest.mark.parametrize("third", ["single", "two_stream"])
-def test_three_rates_are_refused(home, third):
+def test_a_kind_at_two_rates_is_refused(home, third):
     two_stream, single = home.logits(2, two_stream=True), home.logits(1)
     paths = [home.member("one", single), home.member("two", two_stream)]
     other = single if third == "single" else two_stream

@@ -177,6 +177,7 @@ def test_the_command_scores_submissions(golden_file, tmp_path):
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         segments="refuse",
+        expected=None,
         annotations={
             "training": str(tmp_path / "training.csv"),
             "testing": str(golden_file),

@@ -9,8 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssdet.config import DatasetConfig
 from ssdet.data.annotations import Segment
-from ssdet.evaluate.detections import Detection, read_detections, under_our_ids
+from ssdet.evaluate.detections import (
+    Detection,
+    read_detections,
+    under_our_ids,
+    write_detections,
+)
+from ssdet.evaluate.evaluate_file import evaluate_file
 from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores
 
 NAMES = {"activitynet": "activitynet", "thumos": "thumos14"}
@@ -62,7 +69,39 @@ def whole_videos_file(request):
     return path
 
 
-def test_the_whole_validation_set(whole_videos_file, shared):
+def by_command(expected, rows, annotations, found, folder):
+    """`ssdet evaluate` finds the same, from files in the challenge's form."""
+    database = {
+        row["video"].removeprefix("v_"): {
+            "subset": row["subset"],
+            "duration": annotations[row["video"]]["duration_second"],
+            "annotations": annotations[row["video"]]["annotations"],
+        }
+        for row in rows
+    }
+    labels, path = folder / "labels.json", folder / "detections.json"
+    labels.write_text(json.dumps({"database": database}))
+    write_detections(path, found, {"used": True, "details": "labels of the videos"})
+    files = {"training": str(labels), "testing": str(labels), "classes": None}
+    section = DatasetConfig(
+        format="activitynet",
+        videos="none",
+        fps=None,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        segments="repair",
+        annotations=files,
+        expected=None,
+    )
+    result = evaluate_file(path, "activitynet", section, None, False, 1, None)
+    scores = result["metrics"]["segment_map"]["activitynet"]
+    close(scores["map"], expected["mAP"])
+    close(scores["average_map"], expected["average_mAP"])
+    assert result["videos"]["expected"] == expected["videos"]
+    assert result["rows"]["segment_map"] == expected["instances"]
+
+
+def test_the_whole_validation_set(whole_videos_file, shared, tmp_path):
     expected = json.loads(whole_videos_file.read_text())
     folder = shared / "data/annotations/activitynet"
     if not folder.is_dir():
@@ -88,6 +127,7 @@ def test_the_whole_validation_set(whole_videos_file, shared):
         found[name.removeprefix("v_")] = [
             Detection(0.0, end_s, guesses[name]["class"], score)
         ]
+    by_command(expected, rows, annotations, found, tmp_path)
     found = under_our_ids(found, videos)
     scores = segment_scores(truth, found, THRESHOLDS["activitynet"])
     assert len(truth) == expected["videos"]

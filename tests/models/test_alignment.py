@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdet.models.alignment import even_centres, gaussian_alignment, grid_centres
@@ -42,6 +42,7 @@ def test_more_frames_than_training_saw_do_not_widen():
     assert capped[0, 55, 0].item() == pytest.approx(math.exp(-0.5))  # deviation 5
 
 
+@settings(deadline=None)
 @given(
     frames=st.integers(1, 30),
     rows=st.integers(1, 20),

@@ -56,6 +56,7 @@ def test_confidence_is_learned_through_the_positions():
 CONFIDENCES = st.lists(st.floats(-200, 200), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(z=CONFIDENCES, frames=st.integers(1, 500))
 def test_positions_rise_from_the_first_frame_to_the_last(z, frames):
     grid = sampling_grid(torch.tensor([z]))[0]
@@ -66,6 +67,7 @@ def test_positions_rise_from_the_first_frame_to_the_last(z, frames):
     assert positions[-1] == pytest.approx(frames - 1, rel=1e-5)
 
 
+@settings(deadline=None)
 @given(z=CONFIDENCES, shift=st.floats(-5, 5))
 def test_the_most_confident_step_is_the_shortest(z, shift):
     steps = sampling_grid(torch.tensor([z], dtype=torch.float64))[0].diff()

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdet.models.grid_pool import sampling_grid
@@ -79,6 +79,7 @@ def even(signal_of, bins):
 
 
 @pytest.mark.parametrize("how", ["resize", "direct"])
+@settings(deadline=None)
 @given(z=CONFIDENCES, first=VALUES, last=VALUES, frames=st.integers(1, 64))
 def test_a_signal_linear_in_time_comes_back(how, z, first, last, frames):
     """From either, for any confidence, within EPS of its range."""
@@ -94,6 +95,7 @@ def test_a_signal_linear_in_time_comes_back(how, z, first, last, frames):
     assert (out - even(signal, len(z))).abs().max() <= bound
 
 
+@settings(deadline=None)
 @given(z=CONFIDENCES, data=st.data())
 def test_what_resize_loses(z, data):
     """At most half of what the steepest change makes of an even step."""
@@ -128,6 +130,7 @@ def test_gradients(how):
     )
 
 
+@settings(deadline=None)
 @given(z=CONFIDENCES, times=st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_the_inverse_rises_and_stays_inside(z, times):
     grid = sampling_grid(torch.tensor([z]))

@@ -13,7 +13,7 @@ from ssdet.data.frame_store import FrameStore
 from ssdet.data.predictions import Predictions
 from ssdet.evaluate import predict
 from ssdet.files import sha256
-from ssdet.models import build_coarse_fine, build_detector
+from ssdet.models import build_coarse_fine, build_detector, build_slowfast
 from ssdet.models.detector import X3DDetector
 from ssdet.models.onnx_export import export_onnx
 from ssdet.train import fine, pretrain
@@ -169,12 +169,15 @@ def checkpoint(path, stage):
     classes = ["c000", "c001", "c002"]
     if stage == "coarse_fine":
         model = build_coarse_fine(config.model, config.coarse_fine, len(classes))
+    elif stage == "slowfast":
+        model = build_slowfast(config.model, len(classes))
     else:
         model = build_detector(config.model, len(classes))
     sections = ("model", "spatial", "sampling", "coarse_fine")
+    found = {name: getattr(config, name).model_dump() for name in sections}
     content = {
         "stage": stage,
-        "config": {name: getattr(config, name).model_dump() for name in sections},
+        "config": {**found, "dataset": config.datasets["charades"].without_paths()},
         "classes": classes,
         "weights": model.state_dict(),
     }
@@ -185,7 +188,11 @@ def checkpoint(path, stage):
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        ("coarse_fine", "is a two-stream model: .* export a single-stream detector"),
+        (
+            "coarse_fine",
+            "checkpoint of coarse_fine, .* export a single-stream detector",
+        ),
+        ("slowfast", "checkpoint of slowfast, .* export a single-stream detector"),
         ("pretrain", "is a checkpoint of pretrain, which has no detector"),
     ],
 )
@@ -194,6 +201,14 @@ def test_only_single_stream_detectors_can_be_exported(stage, message, tmp_path, 
     assert cli.main(["export", path, str(tmp_path / "a.onnx")]) == 1
     assert re.search(message, capsys.readouterr().err)
     assert os.listdir(tmp_path) == ["other.pt"]
+
+
+def test_a_slow_stream_says_how_far_apart_its_frames_are(tmp_path):
+    out = str(tmp_path / "slow.onnx")
+    path = checkpoint(tmp_path / "slow.pt", "slow")
+    assert cli.main(["export", path, out, "--frames", "4"]) == 0
+    facts = session(out).get_modelmeta().custom_metadata_map
+    assert int(facts["stride"]) == 4 * tiny_config().sampling.stride
 
 
 def test_no_checkpoint(tmp_path, capsys):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
-from ssdet.train import fine, pretrain
+from ssdet.train import fine, pretrain, slowfast
 from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.distributed import World
 
@@ -87,6 +87,24 @@ def test_fine_tuning(tiny, pretrained, tmp_path):
     fine.main(tuning(tmp_path / "one.pt"))
     two_processes("ssdet.train.fine", tuning(tmp_path / "two.pt"))
     assert_same_weights(tmp_path / "one.pt", tmp_path / "two.pt")
+
+
+def test_a_frozen_stream(tiny, pretrained, tmp_path):
+    """SlowFast_det, whose fast stream has no gradients to average."""
+    one, two, fast = (tmp_path / f"{name}.pt" for name in ("one", "two", "fast"))
+    fine.main(tiny.fine(fast, pretrained))
+
+    def training(out):
+        arguments = with_values(
+            tiny.slowfast(out, pretrained, fast), "model", dropout=0.0
+        )
+        return with_values(
+            arguments, "slowfast", epochs=2, warmup_epochs=0, bn_group=1, **GENTLE
+        )
+
+    slowfast.main(training(one))
+    two_processes("ssdet.train.slowfast", training(two))
+    assert_same_weights(one, two)
 
 
 def test_partners_come_from_the_whole_batch(tiny, tmp_path):

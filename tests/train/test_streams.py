@@ -178,10 +178,9 @@ def test_choosing_needs_a_held_out_video_with_an_action(tiny):
     records = tuple(VideoRecord(f"v{i}", 1.0, (), "training") for i in range(2))
     videos = Videos(Dataset("mine", ("a",), records, {}), None, {})
     data = DetectionSet(videos, (), records[:1], None, None, 1)
-    cfg = tiny.config.coarse_fine
     with pytest.raises(StageError, match=r"none of the 1 videos of mine .*\.keep to l"):
-        coarse_fine.check_choice(cfg, data)
-    coarse_fine.check_choice(cfg.model_copy(update={"keep": "last"}), data)
+        data.check_choice("coarse_fine", "best")
+    data.check_choice("coarse_fine", "last")
 
 
 def test_shards_of_another_configuration_are_not_looked_at(chain, tiny, tmp_path):
@@ -224,3 +223,20 @@ def test_only_trailing_axes_of_size_one_may_be_missing():
     assert model.weight.sum() == 6
     with pytest.raises(StageError, match=r"weight is \(2, 3\), not \(3, 2, 1, 1, 1\)"):
         start_from(model, {"weight": torch.ones(2, 3)}, ("none",), "another")
+
+
+def test_predictions_say_which_frames_a_two_stream_detector_kept(chain, tiny):
+    """L + 1 of them, from the first sampled frame with a whole step to the last."""
+    stride, fps = tiny.config.sampling.stride, tiny.config.datasets["charades"].fps
+    features = FeatureStore(chain / "testing")
+    predictions = Predictions(chain / "coarse_fine.h5")
+    for video_id in predictions.video_ids:
+        rows = features.info(video_id).length
+        grid = predictions.sampling(video_id)
+        assert len(grid.times_s) == -(-rows // 4) + 1
+        assert grid.times_s[0] == 0
+        assert grid.times_s[-1] == pytest.approx((rows - 1) * stride / fps, rel=1e-3)
+        doubt = 1 - grid.confidence.astype(float)
+        steps = np.diff(grid.times_s) / grid.times_s[-1]
+        np.testing.assert_allclose(steps, doubt / doubt.sum(), atol=1e-5)
+    assert Predictions(chain / "fine.h5").sampling(video_id) is None

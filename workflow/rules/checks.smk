@@ -94,8 +94,9 @@ def missing_paths(dataset):
 def check_names():
     """End if names in the configuration would give two things the same path."""
     wrong = [
-        f"datasets.{name}: results have a folder of this name; choose another"
-        for name in sorted(FOLDERS & set(cfg.datasets))
+        f"datasets.{name}: results have a {what} of this name; choose another"
+        for what, names in (("folder", FOLDERS), ("table", {"cost"}))
+        for name in sorted(names & set(cfg.datasets))
     ]
     files = Counter(
         f"{dataset}_{name}" for dataset, name in product(DETECTION, RESULTS)

@@ -60,6 +60,8 @@ wildcard_constraints:
     pretext="|".join(PRETEXTS),
     coarse="|".join(PRETEXTS),
     fine="|".join(PRETEXTS),
+    slow="|".join(PRETEXTS),
+    fast="|".join(PRETEXTS),
     model="|".join(map(re.escape, cfg.models)),
     name="|".join(map(re.escape, RESULTS)),
     split="|".join(SPLITS),
@@ -282,6 +284,12 @@ def members(name):
     return cfg.ensembles[name] if name in cfg.ensembles else (name,)
 
 
+def in_ensembles():
+    """The models that are a member of an ensemble."""
+    found = {member for name in cfg.ensembles for member in members(name)}
+    return [name for name in cfg.models if name in found]
+
+
 def member_predictions(wildcards):
     """The predictions that a result is made of."""
     folder = results(f"{wildcards.dataset}/predictions")
@@ -290,9 +298,11 @@ def member_predictions(wildcards):
 
 def model_files(wildcards):
     """What `predict` reads, by the kind of the model."""
-    dataset, model = wildcards.dataset, cfg.models[wildcards.model]
-    if model.kind == "fine":
-        trained, features = f"fine/{model.pretext}", []
+    dataset, model, features = wildcards.dataset, cfg.models[wildcards.model], []
+    if model.kind in ("fine", "coarse", "slow"):
+        trained = f"{model.kind}/{model.pretext}"
+    elif model.kind == "slowfast":
+        trained = f"slowfast/{model.slow}_{model.fast}"
     else:
         trained = f"coarse_fine/{model.coarse}_{model.fine}"
         features = feature_shards(dataset, model.fine, "testing")
@@ -304,6 +314,13 @@ def evaluation_sections(wildcards):
     """What a result says of its making, beside what its members say, as JSON."""
     models = {name: cfg.models[name].model_dump() for name in members(wildcards.name)}
     return canonical_json({"models": models})
+
+
+def member_sections():
+    """The members of every result, as config says them, as JSON."""
+    return canonical_json(
+        {name: [cfg.models[m].model_dump() for m in members(name)] for name in RESULTS}
+    )
 
 
 def optional(file):
@@ -319,10 +336,11 @@ def folder(files):
 def reported():
     """Names of the results in the tables: all that the ensembles need training for.
 
-    The ensembles, their members, and the single streams whose features these use.
+    The ensembles, their members, and the single streams that these are built upon.
     """
-    needed = {member for name in cfg.ensembles for member in members(name)}
+    needed = set(in_ensembles())
     fine = {cfg.models[m].fine for m in needed if cfg.models[m].kind == "coarse_fine"}
+    fine |= {cfg.models[m].fast for m in needed if cfg.models[m].kind == "slowfast"}
     for name, model in cfg.models.items():
         if model.kind == "fine" and model.pretext in fine:
             needed.add(name)
@@ -337,15 +355,26 @@ def results_of(dataset):
         results(f"figures/{dataset}_{name}_{kind}.svg")
         for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
     ]
-    return names + tables + figures
+    grids = [results(f"figures/{dataset}_{name}_grid.svg") for name in gridded()]
+    return names + tables + figures + grids
+
+
+def gridded():
+    """The models of the ensembles with Grid Pool: they choose the frames they see."""
+    kinds = ("coarse", "coarse_fine")
+    return [name for name in in_ensembles() if cfg.models[name].kind in kinds]
 
 
 def everything(wildcards):
-    """The default target: results of every detection set, and of the augmentations."""
+    """The default target: results of every detection set, and what belongs to none."""
     datasets = [cfg.synthetic.detection] if cfg.synthetic else DETECTION
     require(*datasets, pretrained=True)
     paths = [path for dataset in datasets for path in results_of(dataset)]
-    return [*paths, results("figures/augmentations.svg")]
+    return [
+        *paths,
+        *(results(f"tables/cost.{kind}") for kind in ("csv", "md")),
+        results("figures/augmentations.svg"),
+    ]
 
 
 def demo_results(wildcards):

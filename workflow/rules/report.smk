@@ -34,6 +34,40 @@ rule tables:
         " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
 
 
+rule cost:
+    output:
+        csv=results("tables/cost.csv"),
+        md=report(
+            results("tables/cost.md"),
+            caption="../report/cost.rst",
+            category="Results",
+            subcategory="Tables",
+            labels={"data set": "any"},
+        ),
+    log:
+        results("logs/cost/cost.log"),
+    benchmark:
+        results("benchmarks/cost/cost.tsv")
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        model=section("model"),
+        crop=cfg.spatial.crop,
+        pool=cfg.features.pool,
+        models=member_sections(),
+        revision=revision("ssdet.report.cost"),
+    message:
+        "Parameters and multiply-adds of every model"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.cost"
+        " --model {params.model:q} --crop {params.crop} --pool {params.pool}"
+        " --results {params.models:q}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
+
+
 rule figures:
     input:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
@@ -82,6 +116,47 @@ rule figures:
         " --inventory {input.inventory:q} --result {input.result:q}"
         " --members {input.members:q} --videos {params.videos}"
         " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"
+
+
+rule grid:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        predictions=results("{dataset}/predictions/{model}.h5"),
+    output:
+        grid=report(
+            results("figures/{dataset}_{model}_grid.svg"),
+            caption="../report/grid.rst",
+            category="Figures",
+            subcategory="Kept frames",
+            labels={"data set": "{dataset}", "result": "{model}"},
+        ),
+    log:
+        results("logs/grid/{dataset}_{model}.log"),
+    benchmark:
+        results("benchmarks/grid/{dataset}_{model}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.report.threads
+    resources:
+        gpu=cfg.resources.report.gpu,
+        mem_mb=cfg.resources.report.mem_mb,
+        runtime=runtime("report"),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        videos=cfg.report.timeline_videos,
+        revision=revision("ssdet.report.grid"),
+    message:
+        "Frames that {wildcards.model} keeps of {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.grid"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q} --predictions {input.predictions:q}"
+        " --videos {params.videos} --out {output.grid:q} 2> {log:q}"
 
 
 rule errors:

@@ -168,3 +168,167 @@ rule train_coarse_fine:
         " --coarse-fine {params.coarse_fine:q}"
         " --seed {params.seed} {resources.execution}"
         " --out {output.checkpoint:q} 2> {log:q}"
+
+
+rule train_coarse:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
+        init=results("pretrain/{pretext}/checkpoint.pt"),
+    output:
+        checkpoint=results("{dataset}/coarse/{pretext}/checkpoint.pt"),
+        record=results("{dataset}/coarse/{pretext}/checkpoint.json"),
+        metrics=results("{dataset}/coarse/{pretext}/checkpoint.jsonl"),
+    log:
+        results("logs/train_coarse/{dataset}/{pretext}.log"),
+    benchmark:
+        results("benchmarks/train_coarse/{dataset}/{pretext}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.train.threads
+    resources:
+        gpu=cfg.resources.train.gpu,
+        mem_mb=cfg.resources.train.mem_mb,
+        runtime=runtime("train"),
+        launcher=launcher(),
+        process_threads=process_threads(),
+        execution=execution(),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        frames=section("frames"),
+        model=section("model"),
+        spatial=section("spatial"),
+        sampling=section("sampling"),
+        validation=section("validation"),
+        coarse=section("coarse"),
+        seed=cfg.seed,
+        revision=revision("ssdet.train.coarse"),
+    message:
+        "Training the coarse stream of {wildcards.dataset}, pretrained by"
+        " {wildcards.pretext}, on {resources.gpu} GPUs"
+    shell:
+        "export OMP_NUM_THREADS={resources.process_threads};"
+        " {resources.launcher} -m ssdet.train.coarse"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        " --pretext {wildcards.pretext} --init {input.init:q}"
+        " --model {params.model:q} --spatial {params.spatial:q}"
+        " --sampling {params.sampling:q} --validation {params.validation:q}"
+        " --coarse {params.coarse:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
+
+
+rule train_slow:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
+        init=results("pretrain/{pretext}/checkpoint.pt"),
+    output:
+        checkpoint=results("{dataset}/slow/{pretext}/checkpoint.pt"),
+        record=results("{dataset}/slow/{pretext}/checkpoint.json"),
+        metrics=results("{dataset}/slow/{pretext}/checkpoint.jsonl"),
+    log:
+        results("logs/train_slow/{dataset}/{pretext}.log"),
+    benchmark:
+        results("benchmarks/train_slow/{dataset}/{pretext}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.train.threads
+    resources:
+        gpu=cfg.resources.train.gpu,
+        mem_mb=cfg.resources.train.mem_mb,
+        runtime=runtime("train"),
+        launcher=launcher(),
+        process_threads=process_threads(),
+        execution=execution(),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        frames=section("frames"),
+        model=section("model"),
+        spatial=section("spatial"),
+        sampling=section("sampling"),
+        validation=section("validation"),
+        slow=section("slow"),
+        seed=cfg.seed,
+        revision=revision("ssdet.train.slow"),
+    message:
+        "Training the slow stream of {wildcards.dataset}, pretrained by"
+        " {wildcards.pretext}, on {resources.gpu} GPUs"
+    shell:
+        "export OMP_NUM_THREADS={resources.process_threads};"
+        " {resources.launcher} -m ssdet.train.slow"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        " --pretext {wildcards.pretext} --init {input.init:q}"
+        " --model {params.model:q} --spatial {params.spatial:q}"
+        " --sampling {params.sampling:q} --validation {params.validation:q}"
+        " --slow {params.slow:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
+
+
+rule train_slowfast:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
+        init=results("pretrain/{slow}/checkpoint.pt"),
+        fast=results("{dataset}/fine/{fast}/checkpoint.pt"),
+    output:
+        checkpoint=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.pt"),
+        record=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.json"),
+        metrics=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.jsonl"),
+    log:
+        results("logs/train_slowfast/{dataset}/{slow}_{fast}.log"),
+    benchmark:
+        results("benchmarks/train_slowfast/{dataset}/{slow}_{fast}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.train.threads
+    resources:
+        gpu=cfg.resources.train.gpu,
+        mem_mb=cfg.resources.train.mem_mb,
+        runtime=runtime("train"),
+        launcher=launcher(),
+        process_threads=process_threads(),
+        execution=execution(),
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        dataset=dataset_section,
+        frames=section("frames"),
+        model=section("model"),
+        spatial=section("spatial"),
+        sampling=section("sampling"),
+        validation=section("validation"),
+        slowfast=section("slowfast"),
+        seed=cfg.seed,
+        revision=revision("ssdet.train.slowfast"),
+    message:
+        "Training SlowFast_det of {wildcards.dataset}, slow {wildcards.slow} with"
+        " fast {wildcards.fast}, on {resources.gpu} GPUs"
+    shell:
+        "export OMP_NUM_THREADS={resources.process_threads};"
+        " {resources.launcher} -m ssdet.train.slowfast"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q}"
+        " --inventory {input.inventory:q}"
+        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
+        " --slow {wildcards.slow} --init {input.init:q}"
+        " --fast {wildcards.fast} --fast-init {input.fast:q}"
+        " --model {params.model:q} --spatial {params.spatial:q}"
+        " --sampling {params.sampling:q} --validation {params.validation:q}"
+        " --slowfast {params.slowfast:q}"
+        " --seed {params.seed} {resources.execution}"
+        " --out {output.checkpoint:q} 2> {log:q}"
