@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssdet.models.precision import full, no_autocast
-from ssdet.train.boundary_rings import rings
+from ssdet.train.boundary_rings import above_median, rings
 
 
 class Mined(NamedTuple):
@@ -68,8 +68,7 @@ def mine(logits: Tensor, mask: Tensor, counts: Counts, seen: Tensor) -> Mined:
     votes = F.one_hot(action.argmax(1), action.shape[1]).sum(1)  # (B, K)
     label = votes.argmax(1)  # (B,), ties: the smallest index
     of_label = action[torch.arange(len(label), device=label.device), label]  # (B, T)
-    binary = actionness >= actionness.median(1, keepdim=True).values
-    inner, outer = rings(binary, counts.small, counts.large)
+    inner, outer = rings(above_median(actionness, 1), counts.small, counts.large)
     return Mined(
         _highest(of_label, counts.easy, seen),
         _highest(chances[:, -1], counts.easy, seen),

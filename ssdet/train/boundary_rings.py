@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -49,9 +48,10 @@ def dilate(binary: Tensor, size: int, axes: int = 1) -> Tensor:
     return binary
 
 
-def above_median(x: Tensor) -> Tensor:
-    """Entries at or above the (lower) median of all."""
-    return x >= torch.median(x)
+def above_median(x: Tensor, first_axis: int) -> Tensor:
+    """Entries at or above the (lower) median over `first_axis` and all after it."""
+    flat = x.flatten(first_axis)
+    return (flat >= flat.median(-1, keepdim=True).values).view(x.shape)
 
 
 def _windows(binary: Tensor, size: int, axis: int) -> Tensor:

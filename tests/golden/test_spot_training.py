@@ -156,7 +156,7 @@ def test_rings_of_maps(golden_file):
     case = json.loads(golden_file.read_text())
     maps = torch.tensor(case["maps"], dtype=torch.double)
     assert maps.median().item() == pytest.approx(case["median"], rel=0, abs=1e-9)
-    binary = above_median(maps)
+    binary = above_median(maps, 0)
     inner, outer = rings(binary, 4, 8, axes=2)
     found = {
         "binary": binary,
@@ -188,7 +188,7 @@ def test_mining(golden_file):
         ):
             assert chosen[video].nonzero().flatten().tolist() == expected[key], key
         row = actionness[video]
-        binary = above_median(row)
+        binary = above_median(row, 0)
         inner, outer = rings(binary, counts.small, counts.large)
         for key, line in (("binary", binary), ("inner", inner), ("outer", outer)):
             assert digits(line) == expected[key], key

@@ -43,10 +43,8 @@ def test_maps_have_square_windows():
     assert torch.equal(erode(grown, 3, axes=2), image)
 
 
-def test_lower_median():
-    assert above_median(torch.tensor([4.0, 1.0, 2.0, 3.0])).tolist() == [
-        True,
-        False,
-        True,
-        True,
-    ]
+def test_lower_median_of_all_or_of_each():
+    x = torch.tensor([[4.0, 1.0, 2.0, 3.0], [9.0, 8.0, 7.0, 6.0]])
+    each = above_median(x, 1).int().tolist()
+    assert each == [[1, 0, 1, 1], [1, 1, 1, 0]]  # 2, and 7
+    assert above_median(x, 0).int().tolist() == [[1, 0, 0, 0], [1, 1, 1, 1]]  # 4

@@ -1,6 +1,10 @@
 """SPOT's two training stages on features that lie in files."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,6 +213,37 @@ def test_the_published_network_in_parts_of_a_batch(folder, tmp_path):
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
+@pytest.mark.slow
+def test_two_processes_learn_nearly_the_same(folder, tmp_path):
+    """Not quite: the weights of rare cells are counted in each process's own share."""
+    section = small(train__keep="last", train__learning_rate=1e-4)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    found = []
+    for processes in (1, 2):
+        out = tmp_path / f"{processes}.pt"
+        given = arguments(
+            folder,
+            out,
+            section,
+            *("--train", section.train.canonical(), "--labelled", "50"),
+            *("--split-seed", "1"),
+        )
+        done = subprocess.run(
+            [*command, f"--nproc-per-node={processes}", "-m", spot.__name__, *given],
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(load_checkpoint(out)["weights"])
+    assert found[0].keys() == found[1].keys()
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(tensor, found[1][name], rtol=0, atol=2e-3)
+    assert not torch.equal(
+        found[0]["class_branch.weight"], found[1]["class_branch.weight"]
+    )
+
+
 def test_published_weights(folder, tmp_path):
     """Trained so little that what it started from can be seen."""
     section = small(
@@ -257,8 +292,6 @@ def test_a_state_of_other_settings_is_refused(folder, tmp_path, monkeypatch):
 
 
 def test_missing_features_are_counted(folder, tmp_path):
-    import shutil
-
     copy = tmp_path / "set"
     shutil.copytree(folder, copy)
     (copy / "features" / "v03.npy").unlink()
