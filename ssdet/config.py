@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -40,6 +40,9 @@ Pretext = Literal[
 ]
 Triple = tuple[float, float, float]
 SPLITS = ("training", "testing")
+OTHERS = "others"  # of `head.heads.<name>.training`: the data sets not named there
+ON_TEST = "best_on_test"
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -179,7 +182,7 @@ class OptimizerConfig(Section):
     """What every training stage says of its optimiser."""
 
     batch_size: PositiveInt
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "adam", "adamw"]
     learning_rate: PositiveFloat
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: NonNegativeFloat
@@ -378,6 +381,341 @@ EpochsConfig = (
 )
 
 
+class LinearHeadConfig(Section):
+    """Every step by itself."""
+
+    kind: Literal["linear"]
+    dropout: Dropout
+
+
+class SuperEventsConfig(Section):
+    """Super-Events."""
+
+    kind: Literal["super_events"]
+    filters: PositiveInt
+    merge: Literal["max", "concat"]
+    dropout: Dropout
+    padding: Literal["fixed", "reference"]
+
+
+class TgmConfig(Section):
+    """Three Temporal Gaussian Mixture layers, with a super-event term or without."""
+
+    kind: Literal["tgm"]
+    channels: PositiveInt
+    gaussians: PositiveInt
+    length: PositiveInt
+    kernel: Literal["cauchy", "gaussian"]
+    hidden: PositiveInt
+    filters: PositiveInt | None
+    dropout: Dropout
+    padding: Literal["fixed", "reference"]
+
+
+class PdanConfig(Section):
+    """PDAN."""
+
+    kind: Literal["pdan"]
+    channels: PositiveInt
+    blocks: PositiveInt
+    stages: PositiveInt
+    dropout: Dropout
+    padding: Literal["fixed", "reference"]
+
+
+class MsTctConfig(Section):
+    """MS-TCT."""
+
+    kind: Literal["ms_tct"]
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    blocks: PositiveInt
+    heads: PositiveInt
+    ratio: PositiveInt
+    mixed: PositiveInt
+    dropout: Dropout
+    heat_map_weight: NonNegativeFloat
+    heat_map_pairing: Literal["own", "all"]
+
+    @model_validator(mode="after")
+    def _heads_share_evenly(self) -> Self:
+        uneven = [width for width in self.widths if width % self.heads]
+        if uneven:
+            raise ValueError(
+                f"heads ({self.heads}) must divide all of widths, not {uneven}"
+            )
+        return self
+
+
+HeadNetwork = Annotated[
+    LinearHeadConfig | SuperEventsConfig | TgmConfig | PdanConfig | MsTctConfig,
+    Field(discriminator="kind"),
+]
+
+
+class HeadTraining(Section):
+    """The schedule of a head on a data set."""
+
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    epochs: PositiveInt
+    drop_factor: Annotated[float, Field(gt=0, lt=1)]
+    patience: NonNegativeInt
+
+
+class HeadOptimizer(Section):
+    """What all heads' optimisers have in common."""
+
+    optimizer: Literal["sgd", "adamw"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NonNegativeFloat
+    clip_norm: PositiveFloat | None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None
+
+
+class HeadBase(Section):
+    """What a head is and how it is trained, on any data set."""
+
+    network: HeadNetwork
+    window: PositiveInt | None
+    loss_steps: Literal["real", "all"]
+    select_by: Literal["map", "loss"]
+
+
+class HeadConfig(HeadBase):
+    """What the stage train_head reads: a head, for one data set."""
+
+    features: Literal["head", "conv5"]
+    watch_test: bool
+    optimizer: HeadOptimizer
+    training: HeadTraining
+
+
+class HeadEntry(HeadBase):
+    """A head of config.yaml, with its schedules by data set."""
+
+    training: dict[Name, HeadTraining]
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _null_removes(cls, entries: Any) -> Any:
+        return _without_null(entries)
+
+    @field_validator("training")
+    @classmethod
+    def _others_is_there(
+        cls, entries: dict[str, HeadTraining]
+    ) -> dict[str, HeadTraining]:
+        if OTHERS not in entries:
+            raise ValueError(f"{OTHERS} is missing, the schedule of all other sets")
+        return entries
+
+
+class HeadsConfig(Section):
+    """The temporal heads on cached features."""
+
+    features: Literal["head", "conv5"]
+    external: dict[Name, dict[Name, str]]
+    watch_test: bool
+    optimizer: HeadOptimizer
+    heads: dict[Name, HeadEntry]
+
+    @field_validator("heads", "external", mode="before")
+    @classmethod
+    def _null_removes(cls, entries: Any) -> Any:
+        return _without_null(entries)
+
+    def section(self, head: str, dataset: str) -> HeadConfig:
+        """What the stage reads of it, for one head and data set."""
+        entry = self.heads[head]
+        training = entry.training.get(dataset, entry.training[OTHERS])
+        return HeadConfig(
+            network=entry.network,
+            window=entry.window,
+            loss_steps=entry.loss_steps,
+            select_by=entry.select_by,
+            features=self.features,
+            watch_test=self.watch_test,
+            optimizer=self.optimizer,
+            training=training,
+        )
+
+
+class SpotNetwork(Section):
+    """SPOT's network."""
+
+    compat: Literal["fixed", "reference"]
+    snippets: PositiveInt
+    channels: PositiveInt
+    heads: PositiveInt
+    positions: bool
+    mask_hidden: PositiveInt
+    dropout_attention: Annotated[float, Field(ge=0, lt=1)]
+    dropout_out: Annotated[float, Field(ge=0, lt=1)]
+    order_blocks: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _blocks_are_equal(self) -> Self:
+        if self.snippets % self.order_blocks:
+            raise ValueError(
+                f"spot.network.snippets ({self.snippets}) must be a multiple of"
+                f" spot.network.order_blocks ({self.order_blocks})"
+            )
+        return self
+
+
+class SpotWindows(Section):
+    """Long videos in parts."""
+
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+    inside: Annotated[float, Field(gt=0, le=1)]
+
+
+class SpotFeatures(Section):
+    """What SPOT's snippets are made of."""
+
+    source: Literal["store", "files"]
+    pretext: Pretext
+    map: Literal["layer1", "layer2", "layer3", "layer4", "conv5"]
+    width: PositiveInt
+    length: PositiveInt | None
+    windows: SpotWindows | None
+
+
+class SpotFeaturesConfig(SpotFeatures):
+    """Also where features lie that others made."""
+
+    folders: dict[Name, str]
+    tables: dict[Name, str]
+
+    def without_paths(self) -> dict[str, Any]:
+        """The values that can change a number."""
+        return self.model_dump(mode="json", exclude={"folders", "tables"})
+
+
+class SpotLabels(Section):
+    """Which training videos keep their labels."""
+
+    split_files: dict[Name, str]
+    seed: NonNegativeInt
+
+
+class SpotLosses(Section):
+    """The weights of SPOT's losses."""
+
+    class_weight: NonNegativeFloat
+    entropy_share: Fraction
+    focal: Literal["element", "batch"]
+    reconstruction: NonNegativeFloat
+    drop_snippets: Annotated[float, Field(ge=0, lt=1)]
+    contrast: NonNegativeFloat
+    temperature: PositiveFloat
+    hide_easy: Annotated[float, Field(ge=0, lt=1)]
+
+
+class SpotOptimizer(OptimizerConfig):
+    """What both stages of SPOT say of their optimiser."""
+
+    epochs: PositiveInt
+    warmup_epochs: NonNegativeFloat
+    drop_epochs: tuple[PositiveFloat, ...]
+    keep: Literal["last", "best"]
+
+
+class SpotPretrain(SpotOptimizer):
+    """SPOT's pretext tasks."""
+
+    two_spans: Fraction
+    normalise: bool
+    mask: NonNegativeFloat
+    reconstruction: NonNegativeFloat
+    order: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("spot.pretrain", self.warmup_epochs, self.epochs)
+        return self
+
+
+class SpotTrain(SpotOptimizer):
+    """Training on videos with and without labels."""
+
+    init: Annotated[str, Field(min_length=1)]
+    unlabelled_batch_size: PositiveInt
+    teacher: Literal["average", "student"]
+    teacher_decay: Annotated[float, Field(ge=0, lt=1)]
+    sure_class: Fraction
+    sure_mask: tuple[Fraction, Fraction]
+    pseudo_weight: NonNegativeFloat
+    ramp_epochs: NonNegativeFloat
+    weak_dropout: Annotated[float, Field(ge=0, lt=1)]
+    flip: Fraction
+    shift_divisor: PositiveInt
+    drop_shifted: Annotated[float, Field(ge=0, lt=1)]
+    drop_flipped: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        _warmup_ends_in_time("spot.train", self.warmup_epochs, self.epochs)
+        return self
+
+    @model_validator(mode="after")
+    def _band_is_ordered(self) -> Self:
+        if self.sure_mask[0] > self.sure_mask[1]:
+            raise ValueError(
+                f"spot.train.sure_mask {list(self.sure_mask)} must not fall: surely"
+                " background at or below the first, surely action from the second on"
+            )
+        return self
+
+
+class SpotDetect(Section):
+    """Segments from masks."""
+
+    top_snippets: PositiveInt
+    mask_thresholds: tuple[Fraction, ...]
+    min_snippets: PositiveInt
+    sigma: PositiveFloat
+    max_per_video: PositiveInt
+
+
+class SpotDetectConfig(SpotDetect):
+    """Also where another program's classes of whole videos are."""
+
+    external_scores: dict[Name, str]
+
+    def without_paths(self) -> dict[str, Any]:
+        """The values that can change a number."""
+        return self.model_dump(mode="json", exclude={"external_scores"})
+
+
+class SpotConfig(Section):
+    """Semi-supervised detection of segments."""
+
+    network: SpotNetwork
+    features: SpotFeaturesConfig
+    labels: SpotLabels
+    losses: SpotLosses
+    pretrain: SpotPretrain
+    train: SpotTrain
+    detect: SpotDetectConfig
+
+    @model_validator(mode="after")
+    def _reference_is_as_published(self) -> Self:
+        if self.network.compat == "fixed":
+            return self
+        if self.network.positions:
+            raise ValueError(
+                "spot.network.compat reference needs spot.network.positions false"
+            )
+        if self.features.width != self.network.channels:
+            raise ValueError(
+                "spot.network.compat reference needs spot.network.channels"
+                f" ({self.network.channels}) to be spot.features.width"
+                f" ({self.features.width})"
+            )
+        return self
+
+
 class ValidationConfig(Section):
     """Training videos set aside for choosing, never trained on."""
 
@@ -396,6 +734,7 @@ class ReportConfig(Section):
     timeline_videos: PositiveInt
     boundary_s: NonNegativeFloat
     resamples: PositiveInt
+    tables: tuple[str, ...]
 
 
 class FineModel(Section):
@@ -435,8 +774,17 @@ class SlowFastModel(Section):
     fast: Pretext
 
 
+class HeadModel(Section):
+    """A temporal head on the features of a fine-tuned detector, or on others."""
+
+    kind: Literal["head"]
+    head: Name
+    pretext: Name
+    epoch: Literal["selected", "last", "best_on_test"]
+
+
 Model = Annotated[
-    FineModel | CoarseFineModel | CoarseModel | SlowModel | SlowFastModel,
+    FineModel | CoarseFineModel | CoarseModel | SlowModel | SlowFastModel | HeadModel,
     Field(discriminator="kind"),
 ]
 
@@ -502,6 +850,8 @@ class Config(Section):
     coarse: CoarseConfig
     slow: SlowConfig
     slowfast: SlowFastConfig
+    head: HeadsConfig
+    spot: SpotConfig
     predict: PredictConfig
     models: dict[Name, Model]
     ensembles: dict[Name, tuple[Name, ...]]
@@ -513,9 +863,48 @@ class Config(Section):
     @classmethod
     def _null_removes(cls, entries: Any) -> Any:
         """An override takes an entry of another file away by saying null."""
-        if not isinstance(entries, dict):
-            return entries
-        return {name: entry for name, entry in entries.items() if entry is not None}
+        return _without_null(entries)
+
+    @model_validator(mode="after")
+    def _heads_are_known(self) -> Self:
+        clash = sorted(set(self.head.external) & set(get_args(Pretext)))
+        if clash:
+            raise ValueError(
+                f"head.external names {', '.join(clash)}, which is a pretext task;"
+                " call the features otherwise"
+            )
+        sources = {*get_args(Pretext), *self.head.external}
+        for name, model in self.models.items():
+            if not isinstance(model, HeadModel):
+                continue
+            if model.head not in self.head.heads:
+                raise ValueError(
+                    f"models.{name}.head is {model.head!r}, which is not one of"
+                    f" head.heads: {', '.join(sorted(self.head.heads))}"
+                )
+            if model.pretext not in sources:
+                raise ValueError(
+                    f"models.{name}.pretext is {model.pretext!r}, which is neither a"
+                    " pretext task nor a name in head.external"
+                )
+            if (model.epoch == ON_TEST) != name.endswith(ON_TEST):
+                raise ValueError(
+                    f"models.{name}: a model whose epoch is {ON_TEST} must have a name"
+                    f" that ends so, and no other may"
+                )
+            if model.epoch == ON_TEST and not self.head.watch_test:
+                raise ValueError(
+                    f"models.{name}.epoch is {ON_TEST}, which needs head.watch_test:"
+                    " true"
+                )
+        watched = {n for n in self.models if n.endswith(ON_TEST)}
+        for name, members in self.ensembles.items():
+            if watched & set(members) and not name.endswith(ON_TEST):
+                raise ValueError(
+                    f"ensembles.{name} has members selected on the test videos: its"
+                    f" name must end with {ON_TEST}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -558,6 +947,13 @@ class Config(Section):
 
 class ConfigError(ValueError):
     """A bad value in the configuration; the message names its key."""
+
+
+def _without_null(entries: Any) -> Any:
+    """Entries without those that an override took away by saying null."""
+    if not isinstance(entries, dict):
+        return entries
+    return {name: entry for name, entry in entries.items() if entry is not None}
 
 
 def _whole_groups(section: str, batch_size: int, bn_group: int) -> None:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OVERRIDES = (
     "activitynet",
     "demo",
+    "demo_tables",
     "from_scratch",
     "gpu_demo",
     "own_videos",
@@ -61,7 +62,7 @@ def test_overrides_are_valid(recipe, name):
 
 def test_every_config_file_is_known():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"config", *OVERRIDES}
+    assert files == {"config", "tables", *OVERRIDES}
 
 
 @pytest.mark.parametrize("name", ["demo", "test", "gpu_demo"])
@@ -207,6 +208,8 @@ def test_models_are_called_by_their_parts(recipe):
     for name, model in load(recipe).models.items():
         if model.kind in ("fine", "coarse", "slow"):
             assert name == f"{model.kind}_{model.pretext}"
+        elif model.kind == "head":
+            assert name == f"{model.head}_{model.pretext}"
         elif model.kind == "slowfast":
             assert name == f"slow_{model.slow}_fast_{model.fast}"
         else:
@@ -225,13 +228,13 @@ def test_every_key_is_explained():
             if "#" in line or above.strip().startswith("#"):
                 explained.add(key[1])
     names = {"kinetics400", "charades", "multithumos"}
-    assert keys - explained - names - model_names() == {"training", "testing"}
+    assert keys - explained - names - model_names() == {"testing"}
 
 
 def model_names():
-    """Names that are no keys: of the models and the ensembles."""
+    """Names that are no keys: of the models, the ensembles and the heads."""
     recipe = read("config")
-    return {*recipe["models"], *recipe["ensembles"]}
+    return {*recipe["models"], *recipe["ensembles"], *recipe["head"]["heads"]}
 
 
 @pytest.mark.parametrize(
@@ -262,6 +265,13 @@ def model_names():
             "max_missing_fraction names kinetics, which is not one of datasets: char",
         ),
         ("datasets.charades.expected", {"videos": 9}, "charades.expected.videos: no"),
+        ("head.heads.se.network.kind", "sse", "head.heads.se.network: .*'linear'"),
+        ("head.heads.ms_tct.network.heads", 7, r"heads \(7\) must divide all of width"),
+        ("head.heads.se.training", {}, "others is missing, the schedule of all other"),
+        ("head.external", {"cls": {}}, "head.external names cls, which is a pretext"),
+        ("models.se_cls.head", "see", "models.se_cls.head is 'see', which is not one"),
+        ("models.se_cls.pretext", "i3d", "'i3d', which is neither a pretext task nor"),
+        ("models.se_cls.epoch", "best_on_test", "models.se_cls: .* name that ends so"),
     ],
 )
 def test_bad_values_are_named(recipe, path, value, message):
@@ -272,6 +282,31 @@ def test_bad_values_are_named(recipe, path, value, message):
     section[key] = value
     with pytest.raises(ConfigError, match=message):
         load(recipe)
+
+
+def test_what_was_selected_on_the_test_videos_says_so(recipe):
+    name = "se_cls_best_on_test"
+    watched = {**recipe["models"]["se_cls"], "epoch": "best_on_test"}
+    recipe["models"][name] = watched
+    with pytest.raises(ConfigError, match=r"needs head\.watch_test: true"):
+        load(recipe)
+    recipe["head"]["watch_test"] = True
+    recipe["ensembles"]["se_ensemble"] = [name]
+    with pytest.raises(ConfigError, match="name must end with best_on_test"):
+        load(recipe)
+    del recipe["ensembles"]["se_ensemble"]
+    load(recipe)
+    watched["epoch"] = "last"
+    with pytest.raises(ConfigError, match="ends so, and no other may"):
+        load(recipe)
+
+
+def test_a_head_has_a_schedule_for_each_data_set(recipe):
+    heads = load(recipe).head
+    rates = [
+        heads.section("ms_tct", s).training.learning_rate for s in ("a", "multithumos")
+    ]
+    assert rates == [1e-4, 5e-4]
 
 
 def test_all_bad_values_are_named_at_once(recipe):
@@ -288,6 +323,8 @@ def test_a_missing_key_is_named(recipe):
     for key, _ in items(recipe):
         if key[0] in ("datasets", "models", "ensembles") and len(key) == 2:
             continue  # names, not keys
+        if key[:2] == ("head", "heads") and (len(key) == 3 or key[-1] == "multithumos"):
+            continue
         broken = deepcopy(recipe)
         section = broken
         for parent in key[:-1]:

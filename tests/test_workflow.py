@@ -38,6 +38,7 @@ STAGES = {
     "train_coarse": "train/coarse",
     "train_slow": "train/slow",
     "train_slowfast": "train/slowfast",
+    "train_head": "train/head",
     "predict": "evaluate/predict",
     "ensemble": "evaluate/ensemble",
     "tables": "report/tables",
@@ -116,7 +117,7 @@ def finished(tmp_path_factory):
 def test_plan_of_everything(tmp_path):
     """Four pretrainings and fine streams, three pairs, one of each other kind.
 
-    So ten models are tested; with the ensembles there are fourteen results.
+    So eleven models are tested; with the ensembles there are sixteen results.
     """
     tiny = yaml.safe_load(TINY.read_text())
     size, counts = tiny["frames"]["shard_videos"], tiny["synthetic"]
@@ -136,13 +137,14 @@ def test_plan_of_everything(tmp_path):
         "train_coarse": 1,
         "train_slow": 1,
         "train_slowfast": 1,
-        "predict": 10,
-        "ensemble": 14,
+        "train_head": 1,
+        "predict": 11,
+        "ensemble": 16,
         "tables": 1,
         "cost": 1,
-        "figures": 4,
+        "figures": 5,
         "grid": 4,
-        "errors": 4,
+        "errors": 5,
         "strips": 1,
         "demo": 1,
     }
@@ -168,6 +170,43 @@ def test_plan_of_slowfast_trains_its_fast_stream_first(tmp_path):
     assert (jobs["pretrain"], jobs["train_fine"], jobs["predict"]) == (1, 1, 1)
     assert jobs["train_slowfast"] == 1
     assert not jobs["extract_features"] and not jobs["train_slow"]
+
+
+def test_plan_of_a_head_trains_what_it_reads(tmp_path):
+    """The features of both splits; no frames of the test videos but for these."""
+    jobs = plan(tmp_path, f"{RESULTS}/charades_pdan_mixup.json")
+    names = ("pretrain", "train_fine", "train_head", "predict")
+    assert [jobs[name] for name in names] == [1] * 4
+    assert jobs["extract_features"] >= 2
+    assert not jobs["train_coarse_fine"]
+
+
+def test_a_head_on_published_features_needs_no_detector(tmp_path):
+    (tmp_path / "i3d").mkdir()
+    config = changed(
+        tmp_path,
+        head={"external": {"i3d_rgb": {"charades": "i3d"}}, "watch_test": True},
+        models={
+            "se_i3d_best_on_test": {
+                "kind": "head",
+                "head": "se",
+                "pretext": "i3d_rgb",
+                "epoch": "best_on_test",
+            }
+        },
+    )
+    target = f"{RESULTS}/charades_se_i3d_best_on_test.json"
+    jobs = plan(tmp_path, target, config=config)
+    names = {"synthetic", "inventory", "train_head", "predict", "ensemble"}
+    assert set(jobs) == names
+    status, said = snakemake(tmp_path, "--dry-run", target, config=config)
+    assert said.count("--features-dir i3d --external") == 1
+    assert "--test-features-dir=i3d" in said
+    assert "--features-dir=i3d --epoch best_on_test --external" in said
+    (tmp_path / "i3d").rmdir()
+    status, said = snakemake(tmp_path, "--dry-run", target, config=config)
+    assert status == 1
+    assert "head.external.i3d_rgb.charades: no folder i3d" in said
 
 
 def test_members_are_shared(tmp_path):
@@ -222,11 +261,12 @@ AFTER = {  # stage -> the stages that read what it writes
     "pretrain": {"train_fine", "train_coarse", "train_slow"}
     | {"train_coarse_fine", "train_slowfast"},
     "train_fine": {"extract_features", "predict", "train_slowfast"},
-    "extract_features": {"train_coarse_fine", "predict"},
+    "extract_features": {"train_coarse_fine", "train_head", "predict"},
     "train_coarse_fine": {"predict"},
     "train_coarse": {"predict"},
     "train_slow": {"predict"},
     "train_slowfast": {"predict"},
+    "train_head": {"predict"},
     "predict": {"ensemble", "figures", "grid", "errors"},
     "ensemble": {"tables", "figures", "errors"},
     "tables": set(),
@@ -271,6 +311,7 @@ def following(*stages):
         ({"coarse": {"keep": "last"}}, ["train_coarse"]),
         ({"slow": {"epochs": 1}}, ["train_slow"]),
         ({"slowfast": {"keep": "last"}}, ["train_slowfast"]),
+        ({"head": {"heads": {"se": {"window": 9}}}}, ["train_head"]),
         ({"predict": {"alignment": "time"}}, ["predict"]),
         ({"report": {"timeline_videos": 2}}, ["figures", "grid"]),
         ({"report": {"boundary_s": 2.0}}, ["errors"]),
@@ -615,6 +656,48 @@ def test_the_default_profile_sets_nothing_that_binds_a_cluster():
     assert not options & {"cores", "jobs", "resources", "executor", "default-resources"}
 
 
+# --------------------------------------------------------------------- published tables
+
+
+def test_every_row_that_the_tables_name_can_be_built(tmp_path):
+    """Of the generated set; MultiTHUMOS is not there."""
+    tables = {"tables": [str(ROOT / "config" / "tables.yaml")]}
+    config = changed(tmp_path, report=tables)
+    status, said = snakemake(tmp_path, "--dry-run", "paper_results", config=config)
+    assert status == 0, said
+    for name in ("fine_joint", "tgm_se_joint", "pdan_cls", "coarse_joint_fine_cls"):
+        assert f"{RESULTS}/charades_{name}.json" in said
+    assert "multithumos" not in said.split("rule paper_results")[1].split("jobid")[0]
+
+
+def test_tables_that_are_not_there_are_named(tmp_path):
+    status, said = snakemake(tmp_path, "--dry-run", "paper_tables")
+    assert status == 1
+    assert "report.tables: no file config/tables.yaml" in said
+
+
+@pytest.mark.slow
+def test_the_papers_tables_are_made_of_what_there_is(tmp_path):
+    tables = {"tables": [str(ROOT / "config" / "tables.yaml")]}
+    config = changed(tmp_path, report=tables)
+    status, said = snakemake(tmp_path, "paper_tables", config=config)
+    assert status == 0, said
+    folder = tmp_path / RESULTS
+    for name in ("table1", "table2a", "table2b", "table3"):
+        text = (folder / "tables" / f"{name}.md").read_text()
+        assert "not built yet" in text
+        assert ("generated videos" in text) == (name != "table3")
+        with (folder / "tables" / f"{name}.csv").open() as table:
+            rows = list(csv.DictReader(table))
+        assert {row["status"] for row in rows} <= {
+            "published only",
+            "not built yet",
+            "not in the configuration",
+        }
+    assert "<svg" in (folder / "figures" / "figure2.svg").read_text()[:1000]
+    assert plan(tmp_path, "paper_tables", config=config) == Counter()
+
+
 # ----------------------------------------------------------------------------- for real
 
 
@@ -643,11 +726,11 @@ def test_the_whole_chain_runs(tmp_path):
     with (folder / "charades" / "inventory.csv").open() as table:
         assert [row["status"] for row in csv.DictReader(table)] == ["ok"] * 6
     with (folder / "tables" / "charades.csv").open() as table:
-        assert len(list(csv.DictReader(table))) == 14
+        assert len(list(csv.DictReader(table))) == 16
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 16
-    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 4
+    assert len(figures) == 19
+    assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 5
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))

@@ -141,11 +141,25 @@ class Tiny:
             *_training(out, **more),
         ]
 
-    def predict(self, out, checkpoint, features=""):
+    def head(self, out, features, head="se", pretext="freeze", changes=(), **more):
+        """Arguments of the stage head, with some values of its section changed."""
+        section = self.config.head.section(head, "charades")
+        section = section.model_copy(update=dict(changes))
+        return [
+            *self.labels("charades"),
+            *("--inventory", str(self.folder / "charades" / "inventory.csv")),
+            *("--head-name", head, "--pretext", pretext),
+            *("--features-dir", str(features), "--head", section.canonical()),
+            *self.sections("frames", "validation"),
+            *_training(out, **more),
+        ]
+
+    def predict(self, out, checkpoint, features="", epoch=""):
         """Arguments of the stage predict."""
         return [
             *self.data("charades"),
             *("--features-dir", str(features), "--checkpoint", str(checkpoint)),
+            *("--epoch", epoch),
             *("--model-name", "tiny", "--out", str(out), "--device", "cpu"),
             *self.sections("spatial", "sampling", "predict"),
         ]

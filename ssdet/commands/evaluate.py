@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dataset", required=True, help="name, as in the config")
     parser.add_argument(
-        "--configfile",
+        *("--configfile", "--config"),
         type=Path,
         action="append",
         default=[],

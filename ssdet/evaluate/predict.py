@@ -16,12 +16,14 @@ from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import write_predictions
 from ssdet.data.sampling import Timeline
+from ssdet.evaluate.head_predictions import Predicted, head_predictions
 from ssdet.files import sha256
 from ssdet.models import CoarseFine, SlowFast
 from ssdet.progress import Progress
 from ssdet.provenance import now
 from ssdet.stage import StageError, run
 from ssdet.train import setup
+from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.inference import (
     Inference,
     inference_arguments,
@@ -42,15 +44,52 @@ SECTIONS = ("dataset", "frames", "spatial", "sampling", "predict")
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = inference_arguments("python -m ssdet.evaluate.predict", SECTIONS)
-    parser.add_argument("--features-dir", default="", help="of a two-stream model")
+    parser.add_argument(
+        "--features-dir", default="", help="of a two-stream model or a temporal head"
+    )
+    parser.add_argument(
+        "--external", action="store_true", help="features are <video>.npy of others"
+    )
+    parser.add_argument("--epoch", default="", help="of a temporal head: which one")
     parser.add_argument("--model-name", required=True)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read arguments, run the detector over the test videos, write their logits."""
+    """Read arguments, run the model over the test videos, write their logits."""
     args = arguments().parse_args(argv)
     started = now()
+    if load_checkpoint(args.checkpoint)["stage"] == "head":
+        found = head_predictions(args)
+    else:
+        found = detector_predictions(args)
+    write_predictions(
+        args.out,
+        found.rows,
+        model=args.model_name,
+        dataset=args.name,
+        classes=found.classes,
+        checkpoint_sha256=sha256(args.checkpoint),
+        provenance=partial(
+            inference_block,
+            "predict",
+            REVISION,
+            SECTIONS,
+            args,
+            found.device,
+            started,
+            found.parents,
+        ),
+    )
+
+
+def detector_predictions(args: argparse.Namespace) -> Predicted:
+    """Run a detector; nothing is computed before the rows are read.
+
+    Raises:
+        StageError: the checkpoint does not fit, or features are missing.
+        ValueError: features, frames or the inventory cannot be read.
+    """
     cfg = PredictConfig.model_validate_json(args.predict)
     job = prepare(args, "testing")
     stage = job.checkpoint["stage"]
@@ -70,31 +109,14 @@ def main(argv: list[str] | None = None) -> None:
         predict = partial(predict_fine, job.view, job.model, alignment=cfg.alignment)
     records = job.videos.of("testing")
 
-    def predicted() -> Iterator[Any]:
+    def rows() -> Iterator[Any]:
         with Progress(len(records), "predict", "video") as bar:
             for record in records:
                 timeline = job.videos.timeline(record, job.sampling.stride)
                 yield record.video_id, *predict(record, timeline)
                 bar.advance(1)
 
-    write_predictions(
-        args.out,
-        predicted(),
-        model=args.model_name,
-        dataset=args.name,
-        classes=job.classes,
-        checkpoint_sha256=sha256(args.checkpoint),
-        provenance=partial(
-            inference_block,
-            "predict",
-            REVISION,
-            SECTIONS,
-            args,
-            job.view.device,
-            started,
-            parents,
-        ),
-    )
+    return Predicted(job.classes, job.view.device, parents, rows())
 
 
 def fine_features(args: argparse.Namespace, job: Inference) -> FeatureStore:

@@ -26,7 +26,7 @@ from ssdet.train.execution import autocast, channels_last
 from ssdet.train.inference import inference_arguments, inference_block, prepare
 from ssdet.train.whole_video import View
 
-REVISION = 1
+REVISION = 2
 SECTIONS = ("dataset", "frames", "spatial", "sampling", "features")
 
 

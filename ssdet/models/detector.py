@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssdet.models.frame_head import FrameHead, Mode
+from ssdet.models.frame_head import HEAD, FrameHead, Mode
 from ssdet.models.x3d import FEATURES, X3D, Alter
 
 
@@ -51,16 +51,17 @@ class X3DDetector(nn.Module):
     def features_and_logits(
         self, video: Tensor, pool: int
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """The five feature maps of the fine stream and the logits, in one pass.
+        """The feature maps of the fine stream and the logits, in one pass.
 
-        Source: Kahatapitiya and Ryoo, CVPR 2021, section 3.3.
+        Source: Kahatapitiya and Ryoo, CVPR 2021, section 3.3, for the five maps.
 
         Args:
             video: (B, 3, T, H, W).
             pool: rows and columns of the pooled maps; 7 in the paper.
 
         Returns:
-            Maps (B, C, T, pool, pool) by their name in `x3d.FEATURES`, and logits.
+            Maps (B, C, T, pool, pool) by their name in `x3d.FEATURES`, with them, as
+            `frame_head.HEAD`, what the classifier reads (B, C, T, 1, 1); and logits.
         """
         x = self.backbone.stem(video)
         maps = {}
@@ -68,7 +69,9 @@ class X3DDetector(nn.Module):
             x = stage(x)
             maps[name] = pool_space(x, pool)  # at once: full maps are large
         x = self.backbone.finish(x)
-        return {**maps, "conv5": pool_space(x, pool)}, self.head(x)
+        read = self.head.features(x)
+        maps |= {"conv5": pool_space(x, pool), HEAD: read}
+        return maps, self.head.classify(read)
 
 
 def pool_space(x: Tensor, side: int) -> Tensor:

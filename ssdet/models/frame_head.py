@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Mode = Literal["loc", "class"]
+HEAD = "head"  # name of what the classifier reads, among the cached features
 
 
 class FrameHead(nn.Module):
@@ -46,8 +47,15 @@ class FrameHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> logits (B, K, T), or (B, K, 1) in mode `class`."""
+        return self.classify(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, width, T, 1, 1), or of a single T in mode `class`."""
         axes = (3, 4) if self.mode == "loc" else (2, 3, 4)
-        x = x.mean(axes, keepdim=True)  # (B, C, T or 1, 1, 1)
-        x = self.dropout(F.relu(self.fc1(x)))
+        return F.relu(self.fc1(x.mean(axes, keepdim=True)))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """(B, width, T, 1, 1) -> logits (B, K, T)."""
+        x = self.dropout(features)
         logits: Tensor = self.fc2(x.flatten(2).transpose(1, 2))
-        return logits.transpose(1, 2)  # (B, K, T or 1)
+        return logits.transpose(1, 2)

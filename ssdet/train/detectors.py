@@ -52,12 +52,7 @@ def load_detector(
     stage, config = checkpoint["stage"], checkpoint["config"]
     if stage not in STAGES:
         raise StageError(f"{path} is a checkpoint of {stage}, which has no detector")
-    if checkpoint["classes"] != list(classes):
-        raise StageError(
-            f"{path} has {len(checkpoint['classes'])} classes"
-            f" ({', '.join(checkpoint['classes'][:3])}, …), the data set has"
-            f" {len(classes)} ({', '.join(classes[:3])}, …); train it on this data set"
-        )
+    refuse_other_classes(path, checkpoint, classes)
     for name, text in sections.items():
         if json.loads(text) != config[name]:
             raise StageError(
@@ -79,3 +74,19 @@ def load_detector(
     model.load_state_dict(checkpoint["weights"])
     place(model, device)
     return model.eval(), checkpoint
+
+
+def refuse_other_classes(
+    path: Path, checkpoint: Mapping[str, Any], classes: Sequence[str]
+) -> None:
+    """See that a checkpoint is of these classes.
+
+    Raises:
+        StageError: it is not.
+    """
+    if checkpoint["classes"] != list(classes):
+        raise StageError(
+            f"{path} has {len(checkpoint['classes'])} classes"
+            f" ({', '.join(checkpoint['classes'][:3])}, …), the data set has"
+            f" {len(classes)} ({', '.join(classes[:3])}, …); train it on this data set"
+        )

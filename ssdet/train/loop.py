@@ -74,6 +74,7 @@ def train(
     *,
     keep_best: bool = False,
     factor: Callable[[str], float] = lambda name: 1.0,
+    state: Mapping[str, Stateful] | None = None,
 ) -> dict[str, Tensor]:
     """Train from where the rolling state ends to the plan's end, saving as it goes.
 
@@ -89,6 +90,7 @@ def train(
             named numbers to the leader.
         keep_best: return the weights with the highest `val_map`, not the last.
         factor: parameter name -> multiple of the learning rate.
+        state: what else belongs to the rolling state, by name.
 
     Returns:
         The weights for evaluation, batch normalisation with the statistics of all
@@ -116,6 +118,7 @@ def train(
         "optimizer": optimizer,
         "metrics": metrics,
         "validated": validated,
+        **(state or {}),
     }
     if average is not None:
         parts["average"] = average

@@ -27,8 +27,13 @@ NOT_CONFIG = ("revision", "parents", "classes")
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every training stage takes."""
+    """Add what every training stage takes that reads videos."""
     add_data_arguments(parser)
+    add_run_arguments(parser)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every training stage takes."""
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=0)
@@ -65,12 +70,15 @@ class Run:
         """Start of all its draws."""
         return int(self.args.seed)
 
-    def finish(self, weights: Mapping[str, Tensor], classes: Sequence[str]) -> None:
+    def finish(
+        self, weights: Mapping[str, Tensor], classes: Sequence[str], **more: Any
+    ) -> None:
         """Write the checkpoint (nothing volatile in it) and the record of the run.
 
         Args:
             weights: of the trained network, for evaluation.
             classes: names of its outputs.
+            more: what else the checkpoint is to hold.
         """
         if not self.world.leads:
             return
@@ -83,6 +91,7 @@ class Run:
             "parents": self.job["parents"],
             "classes": list(classes),
             "weights": dict(weights),
+            **more,
         }
         gpus = self.world.size if self.world.device.type == "cuda" else 0
         record = block(
@@ -125,9 +134,48 @@ def begin(
     parents = {"inventory": args.inventory, "training": Path(args.training)}
     given = {name: str(getattr(args, name)) for name in starts}
     parents |= {name: Path(path) for name, path in given.items() if path}
+    classes, made = videos.dataset.classes, identity(videos.store)
+    return begin_from(
+        parents,
+        stage,
+        revision,
+        sections,
+        args,
+        world,
+        classes,
+        frames_made=made,
+        **more,
+    )
+
+
+def begin_from(
+    parents: Mapping[str, Path],
+    stage: str,
+    revision: int,
+    sections: Sequence[str],
+    args: argparse.Namespace,
+    world: World,
+    classes: Sequence[str],
+    **more: str,
+) -> Run:
+    """As `begin`, for a stage that may read no videos.
+
+    Args:
+        parents: the files that it starts from, by the name of their argument.
+        stage: its name.
+        revision: of the stage.
+        sections: the config sections that it reads, as arguments.
+        args: its command line.
+        world: this process among the run's.
+        classes: names of the network's outputs.
+        more: what else tells it from other runs.
+
+    Raises:
+        StageError: what it starts from is not there.
+    """
     for name, path in parents.items():
         if not path.is_file():
-            what = "checkpoint" if name in starts else "file"
+            what = "file" if name in ("inventory", "training") else "checkpoint"
             raise StageError(f"no {what} at {path} (--{name.replace('_', '-')})")
     job = {
         **{name: json.loads(getattr(args, name)) for name in sections},
@@ -136,8 +184,7 @@ def begin(
         "seed": args.seed,
         "revision": revision,
         "parents": {name: sha256(path) for name, path in parents.items()},
-        "classes": list(videos.dataset.classes),
-        "frames_made": identity(videos.store),
+        "classes": list(classes),
     }
     return Run(stage, args, world, job, parents, now())
 

@@ -63,7 +63,6 @@ class Home:
             "mean": [0.0, 0.0, 0.0],
             "std": [1.0, 1.0, 1.0],
             "segments": "refuse",
-            "expected": None,
             "annotations": annotations,
             "expected": {"training": None, "testing": 3, "classes": 3},
         }

@@ -47,7 +47,9 @@ def test_features_and_logits_in_one_pass():
         "layer3": (1, 24, 2, 4, 4),
         "layer4": (1, 48, 2, 4, 4),
         "conv5": (1, 108, 2, 4, 4),
+        "head": (1, TINY.head_width, 2, 1, 1),
     }
+    torch.testing.assert_close(detector.head.classify(maps["head"]), logits)
     torch.testing.assert_close(maps["layer3"], native["layer3"])  # is 4 x 4 already
     corner = native["layer1"][..., :4, :4].mean((3, 4))  # 16 x 16
     torch.testing.assert_close(maps["layer1"][..., 0, 0], corner)

@@ -27,6 +27,7 @@ TRAINERS = "ssdet.train."
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1500),  # minutes of waiting for time limits and lost nodes
     pytest.mark.skipif(bool(missing()), reason=missing() or "there is a Slurm"),
 ]
 

@@ -24,6 +24,7 @@ from ssdet.data.annotations import check_expected, read_dataset
 from ssdet.data.frame_folder import folder_fps
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
+from ssdet.report.published import read_published
 
 
 def fail(message):
@@ -40,6 +41,18 @@ def checked(mapping):
 
 
 cfg = checked(config)
+
+
+def published():
+    """The papers' tables, of files that are there; `require_tables` complains."""
+    files = [path for path in cfg.report.tables if Path(path).is_file()]
+    try:
+        return read_published(files)
+    except ConfigError as error:
+        fail(error)
+
+
+PAPER = published()
 
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
@@ -62,10 +75,15 @@ wildcard_constraints:
     fine="|".join(PRETEXTS),
     slow="|".join(PRETEXTS),
     fast="|".join(PRETEXTS),
+    head="|".join(map(re.escape, cfg.head.heads)),
+    table="|".join(map(re.escape, PAPER.tables)) or "none",
+    figure="|".join(map(re.escape, PAPER.figures)) or "none",
+    source="|".join([*PRETEXTS, *map(re.escape, cfg.head.external)]),
     model="|".join(map(re.escape, cfg.models)),
     name="|".join(map(re.escape, RESULTS)),
     split="|".join(SPLITS),
     shard=r"\d\d\d+",
+    labels=r"100|[1-9]\d?",
 
 
 # ------------------------------------------------------------------- params, resources
@@ -224,6 +242,57 @@ def split_of_videos(dataset):
     return {record.video_id: record.split for record in data.records}
 
 
+# ------------------------------------------------------------------------------- SPOT
+
+
+def snippets(dataset, split):
+    """What SPOT reads of the videos of a split."""
+    features = cfg.spot.features
+    if features.source == "store":
+        read = feature_shards(dataset, features.pretext, split)
+    else:
+        read = features.folders[dataset]
+    return {**annotated(dataset), "features": read, "table": snippet_table(dataset)}
+
+
+def annotated(dataset):
+    """The label files, and the inventory of videos that are there to be looked at."""
+    if cfg.spot.features.source == "store":
+        files = labels(dataset, pretrained=True)
+        return {**files, "inventory": results(f"{dataset}/inventory.csv")}
+    require_feature_files(dataset)
+    return {**annotation_files(dataset), "inventory": []}
+
+
+def snippet_table(dataset):
+    """Which share of each video its feature file covers, if that is known."""
+    return cfg.spot.features.tables.get(dataset, [])
+
+
+def features_folder(features):
+    """The folder of features: of shards, or of one file for each video."""
+    stored = cfg.spot.features.source == "store"
+    return str(Path(features[0]).parent) if stored else str(features)
+
+
+def spot_init(wildcards):
+    """The weights that SPOT starts from, if it does."""
+    pretrained = results(f"{wildcards.dataset}/spot/pretrain/checkpoint.pt")
+    named = {"pretrain_spot": pretrained, "random": []}
+    return named.get(cfg.spot.train.init, cfg.spot.train.init)
+
+
+def published_split(wildcards):
+    """The table that says which videos keep their labels, if there is one."""
+    split = cfg.spot.labels.split_files.get(wildcards.dataset, [])
+    return [] if wildcards.labels == "100" else split
+
+
+def external_scores(wildcards):
+    """What another program says of whole videos, if that is to be used."""
+    return cfg.spot.detect.external_scores.get(wildcards.dataset, [])
+
+
 # ---------------------------------------------------------------- models and ensembles
 
 
@@ -251,6 +320,9 @@ def model_files(wildcards):
         trained = f"{model.kind}/{model.pretext}"
     elif model.kind == "slowfast":
         trained = f"slowfast/{model.slow}_{model.fast}"
+    elif model.kind == "head":
+        trained = f"heads/{model.head}/{model.pretext}"
+        features = features_of(dataset, model.pretext, "testing")
     else:
         trained = f"coarse_fine/{model.coarse}_{model.fine}"
         features = feature_shards(dataset, model.fine, "testing")
@@ -281,14 +353,59 @@ def folder(files):
     return str(Path(files[0]).parent) if files else ""
 
 
+def features_of(dataset, source, split):
+    """The feature files of a split, or the folder in which others put theirs."""
+    if source not in cfg.head.external:
+        return feature_shards(dataset, source, split)
+    folders = cfg.head.external[source]
+    if dataset not in folders:
+        fail(f"head.external.{source} names no folder for the data set {dataset}")
+    if not Path(folders[dataset]).is_dir():
+        fail(f"head.external.{source}.{dataset}: no folder {folders[dataset]}")
+    return [folders[dataset]]
+
+
+def step_features(wildcards, split):
+    """What `train_head` reads of a split."""
+    return features_of(wildcards.dataset, wildcards.source, split)
+
+
+def folder_of(features):
+    """The folder of what `features_of` gives, or nothing if there is none."""
+    shards = features and str(features[0]).endswith(".h5")
+    return folder(features) if shards else "".join(features)
+
+
+def predicted_frames(wildcards):
+    """The frames that `predict` reads; a temporal head reads none."""
+    if cfg.models[wildcards.model].kind == "head":
+        return []
+    return frame_shards(wildcards.dataset, "testing")
+
+
+def head_arguments(wildcards):
+    """What `predict` is told of a temporal head: which epoch, and whose features."""
+    model = cfg.models[wildcards.model]
+    if model.kind != "head":
+        return ""
+    return f"--epoch {model.epoch} {external(model.pretext)}".strip()
+
+
+def external(source):
+    """The flag that tells a stage of features that others made."""
+    return "--external" if source in cfg.head.external else ""
+
+
 def reported():
     """Names of the results in the tables: all that the ensembles need training for.
 
     The ensembles, their members, and the single streams that these are built upon.
     """
     needed = set(in_ensembles())
-    fine = {cfg.models[m].fine for m in needed if cfg.models[m].kind == "coarse_fine"}
-    fine |= {cfg.models[m].fast for m in needed if cfg.models[m].kind == "slowfast"}
+    used = [cfg.models[member] for member in needed]
+    fine = {model.fine for model in used if model.kind == "coarse_fine"}
+    fine |= {model.fast for model in used if model.kind == "slowfast"}
+    fine |= {model.pretext for model in used if model.kind == "head"}
     for name, model in cfg.models.items():
         if model.kind == "fine" and model.pretext in fine:
             needed.add(name)
@@ -333,3 +450,53 @@ def demo_results(wildcards):
             " --configfile config/demo.yaml"
         )
     return everything(wildcards)
+
+
+# --------------------------------------------------------------------- published tables
+
+
+def named_results(paper):
+    """Our results that a published table or figure names and the configuration has."""
+    if hasattr(paper, "rows"):
+        names = [row.result for row in paper.rows.values()]
+    else:
+        names = [p.result for series in paper.series.values() for p in series.points]
+    known = [name for name in dict.fromkeys(names) if name in RESULTS]
+    return [results(f"{paper.dataset}_{name}.json") for name in known]
+
+
+def results_there_are(paper):
+    """Those of them that were made; the others are said not to be built yet."""
+    return [path for path in named_results(paper) if Path(path).is_file()]
+
+
+def generated_flag(paper):
+    """The flag that tells a stage of generated videos."""
+    return "--generated" if is_generated(paper.dataset) else ""
+
+
+def require_tables():
+    """End if a file of published tables is not there."""
+    missing = [path for path in cfg.report.tables if not Path(path).is_file()]
+    if missing:
+        fail(f"report.tables: no file {', '.join(missing)}")
+
+
+def papers_results(wildcards):
+    """Every result that the published tables name, of the data sets that there are."""
+    require_tables()
+    papers = [*PAPER.tables.values(), *PAPER.figures.values()]
+    if cfg.synthetic:
+        papers = [paper for paper in papers if is_generated(paper.dataset)]
+    require(*dict.fromkeys(paper.dataset for paper in papers), pretrained=True)
+    return list(dict.fromkeys(path for p in papers for path in named_results(p)))
+
+
+def papers_tables(wildcards):
+    """The published tables and figures, with the results that there are."""
+    require_tables()
+    tables = [
+        results(f"tables/{name}.{kind}")
+        for name, kind in product(PAPER.tables, ("csv", "md"))
+    ]
+    return tables + [results(f"figures/{name}.svg") for name in PAPER.figures]

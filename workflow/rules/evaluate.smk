@@ -6,7 +6,7 @@ rule predict:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         unpack(model_files),
         inventory=results("{dataset}/inventory.csv"),
-        frames=lambda wildcards: frame_shards(wildcards.dataset, "testing"),
+        frames=predicted_frames,
     output:
         predictions=results("{dataset}/predictions/{model}.h5"),
     log:
@@ -29,7 +29,9 @@ rule predict:
         sampling=section("sampling"),
         predict=section("predict"),
         revision=revision("ssdet.evaluate.predict"),
-        features_dir=lambda wildcards, input: folder(input.features),
+        features_dir=lambda wildcards, input: folder_of(input.features),
+        head=head_arguments,
+        frames_dir=lambda wildcards, input: folder(input.frames),
     message:
         "Predictions of {wildcards.model} for {wildcards.dataset}"
     shell:
@@ -39,8 +41,8 @@ rule predict:
         " --training {input.training:q} --testing {input.testing:q}"
         " --classes={params.classes:q}"
         " --inventory {input.inventory:q}"
-        ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
-        " --features-dir={params.features_dir:q}"
+        " --frames-dir={params.frames_dir:q} --frames {params.frames:q}"
+        " --features-dir={params.features_dir:q} {params.head}"
         " --checkpoint {input.checkpoint:q} --model-name {wildcards.model}"
         " --spatial {params.spatial:q} --sampling {params.sampling:q}"
         " --predict {params.predict:q}"

@@ -1,4 +1,4 @@
-"""Features of a fine-tuned detector, cached for the two-stream networks."""
+"""Features of a fine-tuned detector, cached for two-stream networks and heads."""
 
 
 rule extract_features:
