@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from torch import nn
 
-from ssdet.config import CoarseConfig, CoarseFineConfig, ModelConfig
+from ssdet.config import CoarseConfig, CoarseFineConfig, ModelConfig, SpotNetwork
 from ssdet.models.coarse_fine import CoarseFine
 from ssdet.models.detector import X3DDetector
 from ssdet.models.frame_head import Mode
 from ssdet.models.initial import initialise
 from ssdet.models.slowfast import SlowFast
+from ssdet.models.spot import Spot
 
 __all__ = [
     "CoarseFine",
     "SlowFast",
+    "Spot",
     "X3DDetector",
     "build_coarse",
     "build_coarse_fine",
     "build_detector",
     "build_slowfast",
+    "build_spot",
     "count_parameters",
 ]
 
@@ -113,3 +116,26 @@ def build_slowfast(model: ModelConfig, classes: int) -> SlowFast:
 def count_parameters(model: nn.Module) -> int:
     """How many numbers of `model` are trained."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def build_spot(network: SpotNetwork, inputs: int, classes: int) -> Spot:
+    """Build the SPOT network with fresh weights.
+
+    Args:
+        network: the config section.
+        inputs: channels of the features.
+        classes: K, without background.
+    """
+    return Spot(
+        inputs=inputs,
+        channels=network.channels,
+        classes=classes,
+        snippets=network.snippets,
+        heads=network.heads,
+        mask_hidden=network.mask_hidden,
+        dropout_attention=network.dropout_attention,
+        dropout_out=network.dropout_out,
+        order_blocks=network.order_blocks,
+        positions=network.positions,
+        compat=network.compat,
+    )

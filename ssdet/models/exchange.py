@@ -68,7 +68,7 @@ def read_weights(path: Path) -> Weights:
         ValueError: the file is missing, would run code, has names of none of the
             families, or is of a network of another shape; the message says which.
     """
-    state = _read(path)
+    state = read_tensors(path)
     names = _whose(state, path)
     if names == "ours":
         size, _ = _size(state, lambda model: dict(state), path)
@@ -120,7 +120,12 @@ def write_weights(path: Path, weights: Weights, names: Names, source: Path) -> N
     write_text(path.with_name(path.name + ".json"), json.dumps(manifest, indent=1))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a file of weights, by its names but for a leading `module.`.
+
+    Raises:
+        ValueError: the file is missing, would run code, or holds no weights.
+    """
     if not path.is_file():
         raise ValueError(f"no weights at {path}")
     if path.suffix == ".safetensors":

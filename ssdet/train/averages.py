@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -60,20 +61,21 @@ class RunningAverage:
 
 
 class Best:
-    """The weights with the highest validation mAP so far."""
+    """The weights with the best validation so far: highest mAP, else lowest loss."""
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         """Begin with some weights, below every score."""
-        self.score = -1.0
+        self.score = -math.inf
         self.step = 0
         self.weights = _copy(weights)
 
     def offer(
         self, step: int, values: Mapping[str, float], weights: Mapping[str, Tensor]
     ) -> None:
-        """Keep weights if their `val_map` is the highest."""
-        if values.get("val_map", -1.0) > self.score:
-            self.score, self.step = values["val_map"], step
+        """Keep weights if their `val_map` is the highest, or `val_loss` the lowest."""
+        score = values.get("val_map", -values.get("val_loss", math.inf))
+        if score > self.score:
+            self.score, self.step = score, step
             self.weights = _copy(weights)
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def build_optimizer(
     config: OptimizerConfig,
     factor: Callable[[str], float] = lambda name: 1.0,
 ) -> torch.optim.Optimizer:
-    """Build SGD or AdamW over all parameters.
+    """Build SGD, Adam or AdamW over all parameters.
 
     Args:
         model: its trainable parameters are grouped by their rate.
@@ -37,7 +37,9 @@ def build_optimizer(
             momentum=config.momentum,
             weight_decay=config.weight_decay,
         )
-    return torch.optim.AdamW(
+    # Adam takes weight decay as a part of the gradient, AdamW beside it
+    adam = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return adam(
         listed,
         lr=config.learning_rate,
         betas=(config.momentum, 0.999),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ssdet.config import EpochsConfig, PretrainConfig
+from ssdet.config import EpochsConfig, PretrainConfig, SpotOptimizer
 from ssdet.data.clips import Shape, steps_per_epoch
 from ssdet.train.multigrid import MultigridShapes
 from ssdet.train.schedule import rate_at
@@ -65,3 +65,23 @@ def plan_of_steps(config: PretrainConfig, videos: int, crop: int) -> Plan:
         )
 
     return Plan(config.steps, config.validate_every, rate, shapes, videos, 1)
+
+
+def plan_of_snippets(config: SpotOptimizer, epoch: int, videos: int) -> Plan:
+    """The plan of a stage on whole videos as snippets.
+
+    Args:
+        config: its section.
+        epoch: steps in an epoch.
+        videos: how many there are in a batch's place.
+    """
+    steps = config.epochs * epoch
+    shape = Shape(config.batch_size, 1, 1, 1)  # no clips, no groups
+    return Plan(
+        steps,
+        config.validate_every * epoch,
+        partial(rate_at, config, steps=steps, steps_per_unit=epoch),
+        lambda step: shape,
+        videos,
+        1,
+    )

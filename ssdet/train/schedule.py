@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ssdet.config import EpochsConfig, PretrainConfig
+from ssdet.config import EpochsConfig, PretrainConfig, SpotOptimizer
 
 
 def rate_at(
-    config: PretrainConfig | EpochsConfig,
+    config: PretrainConfig | EpochsConfig | SpotOptimizer,
     step: int,
     *,
     steps: int,

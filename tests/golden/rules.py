@@ -189,3 +189,31 @@ def split_cases(file: Path, separator: str = "/") -> dict[str, dict[str, np.ndar
             case, _, name = key.partition(separator)
             cases.setdefault(case, {})[name] = arrays[key]
     return cases
+
+
+# ---- spot: README of tests/golden/spot, "Deterministic fill" ------------------------
+
+
+def spot_uniform(shape: list[int], stream: int) -> np.ndarray:
+    """u of a stream in row-major order, in [0, 1)."""
+    x = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint32) * np.uint32(2654435761)
+    x += np.uint32((stream + 1) * 40503 % 2**32)
+    x ^= x >> 15
+    x *= np.uint32(2246822519)
+    x ^= x >> 13
+    x *= np.uint32(3266489917)
+    x ^= x >> 16
+    return (x / 2**32).reshape(shape)
+
+
+def spot_tensor(entry: dict) -> np.ndarray:
+    """A tensor of a table, by its `fill`, float64; a counter is int64."""
+    shape = entry["shape"]
+    if entry["fill"] == "arange":
+        return np.arange(np.prod(shape), dtype=np.int64).reshape(shape)
+    v = 2 * spot_uniform(shape, entry["stream"]) - 1
+    if entry["fill"] == "weight":
+        return np.sqrt(3 / np.prod(shape[1:])) * v
+    if entry["fill"] == "layernorm_weight":
+        return 1 + 0.1 * v
+    return {"bias": 0.1, "position_table": 0.5}[entry["fill"]] * v

@@ -58,6 +58,20 @@ def require(*datasets, pretrained):
         )
 
 
+@cache
+def require_feature_files(dataset):
+    """End if labels or features that others made are not where the config says."""
+    folder = cfg.spot.features.folders.get(dataset)
+    wrong = [line for line in missing_paths(dataset) if ".videos: " not in line]
+    if folder is None:
+        wrong.append(f"spot.features.folders: no folder for {dataset}")
+    elif not Path(folder).is_dir():
+        wrong.append(f"spot.features.folders.{dataset}: no folder {folder}")
+    if wrong:
+        lines = "\n".join(f"  {line}" for line in wrong)
+        fail(f"{len(wrong)} paths in the configuration lead nowhere:\n{lines}")
+
+
 def missing_paths(dataset):
     """Config keys of a data set whose files are not there, one line for each."""
     wrong = []

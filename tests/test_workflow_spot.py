@@ -1,0 +1,127 @@
+"""SPOT in the workflow: plans on stored features, and a real run on feature files."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_workflow import RESULTS, changed, plan, snakemake
+from tests.train.spot_sets import WIDTH
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("snakemake", path=str(Path(sys.executable).parent)) is None,
+    reason="the workflow needs Snakemake: pip install ssdet[workflow]",
+)
+
+
+def test_plan_on_stored_features(tmp_path):
+    """One stream makes the features of all videos; no other is trained."""
+    jobs = plan(tmp_path, f"{RESULTS}/charades_spot_50.json")
+    stages = ("pretrain_spot", "train_spot", "detect_spot", "evaluate_segments")
+    for stage in ("pretrain", "train_fine", *stages):
+        assert jobs[stage] == 1, stage
+    assert jobs["extract_features"] >= 2
+    assert not jobs["train_coarse_fine"]
+
+
+def test_shares_have_one_pretraining(tmp_path):
+    _, said = snakemake(
+        tmp_path,
+        "--dry-run",
+        *(f"{RESULTS}/charades_spot_{labels}.json" for labels in (10, 60, 100)),
+    )
+    assert re.search(r"^pretrain_spot +1$", said, re.M)
+    assert re.search(r"^train_spot +3$", said, re.M)
+
+
+@pytest.mark.parametrize("labels", ["0", "101", "07"])
+def test_impossible_shares(tmp_path, labels):
+    target = f"{RESULTS}/charades_spot_{labels}.json"
+    status, said = snakemake(tmp_path, "--dry-run", target)
+    assert status == 1
+    assert "MissingRule" in said
+
+
+def own(folder, tables=None, **spot):
+    """Config of a set of one's own with features in files."""
+    table = {
+        "format": "table",
+        "videos": "unseen",
+        "expected": None,
+        "annotations": {
+            "training": "labels.csv",
+            "testing": "labels.csv",
+            "classes": None,
+        },
+        "fps": 10,
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "segments": "refuse",
+    }
+    features = {
+        "source": "files",
+        "width": WIDTH,
+        "folders": {"mine": "features"},
+        "tables": tables or {},
+    }
+    return changed(
+        folder,
+        datasets={"mine": table},
+        spot={"features": features, **spot},
+        validation={"fraction": 0.2},
+        synthetic=None,
+    )
+
+
+def test_folders_that_are_not_there(tmp_path):
+    status, said = snakemake(
+        tmp_path, "--dry-run", f"{RESULTS}/mine_spot_50.json", config=own(tmp_path)
+    )
+    assert status == 1
+    assert "spot.features.folders.mine: no folder features" in said
+    assert "datasets.mine.annotations.training: no file labels.csv" in said
+    assert "unseen" not in said  # videos are not needed
+
+
+@pytest.mark.slow
+def test_from_feature_files_to_a_result(tmp_path):
+    """A real run; then what changed sections rerun."""
+    source = np.random.default_rng(0)
+    (tmp_path / "features").mkdir()
+    rows = ["video_id,start_s,end_s,label,split"]
+    for number in range(12):
+        split = "testing" if number > 8 else "training"
+        start, label = 2 + number % 4, number % 2
+        x = source.normal(size=(20, WIDTH)).astype(np.float32)
+        x[start : start + 8, label] += 5
+        np.save(tmp_path / "features" / f"v{number:02d}.npy", x)
+        rows.append(f"v{number:02d},{start},{start + 8},c{label},{split}")
+        rows.append(f"v{number:02d},19,20,c{label},{split}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    target, config = f"{RESULTS}/mine_spot_50.json", own(tmp_path)
+    status, said = snakemake(tmp_path, target, config=config)
+    assert status == 1  # nothing states the durations
+    log = (tmp_path / RESULTS / "logs" / "pretrain_spot" / "mine.log").read_text()
+    assert "how long 9 videos are is not known" in log
+    assert "Traceback" not in log
+    lines = [f"v{number:02d},200,20,200" for number in range(12)]
+    header = "video,numFrame,seconds,featureFrame"
+    (tmp_path / "videos.csv").write_text("\n".join([header, *lines]) + "\n")
+    config = own(tmp_path, tables={"mine": "videos.csv"})
+    status, said = snakemake(tmp_path, target, config=config)
+    assert status == 0, said
+    result = json.loads((tmp_path / target).read_text())
+    assert result["videos"]["expected"] == result["videos"]["evaluated"] == 3
+    assert result["provenance"]["stage"] == "evaluate_segments"
+    blind = result["metrics"]["content_free"]["most_frequent"]
+    assert (blind["label"], blind["videos"]) == ("c0", 3)
+    assert plan(tmp_path, target, config=config) == {}
+    other = own(tmp_path, tables={"mine": "videos.csv"}, detect={"sigma": 0.5})
+    assert set(plan(tmp_path, target, config=other)) == {
+        "detect_spot",
+        "evaluate_segments",
+    }

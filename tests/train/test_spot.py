@@ -1,0 +1,341 @@
+"""SPOT's two training stages on features that lie in files."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ssdet.config import canonical_json
+from ssdet.models import build_spot
+from ssdet.models.spot_naming import reference_name
+from ssdet.stage import StageError
+from ssdet.train import checkpoint, pretrain_spot, spot
+from ssdet.train.checkpoint import load_checkpoint
+from tests.tiny import tiny_config
+from tests.train.spot_sets import CLASSES, WIDTH, config
+
+VIDEOS = 12
+DURATION_S = 20.0
+RECIPE = {
+    "format": "table",
+    "fps": 10,
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+    "segments": "repair",
+}
+
+
+def small(**changes):
+    """The section `spot` for runs of a few steps."""
+    base = {
+        "features__source": "files",
+        "pretrain__batch_size": 4,
+        "pretrain__epochs": 2,
+        "train__batch_size": 4,
+        "train__unlabelled_batch_size": 4,
+        "train__epochs": 3,
+        "train__drop_epochs": [2],
+    }
+    return config(**base | changes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Features and a table of labels; video 11 has a segment past its end."""
+    root = tmp_path_factory.mktemp("spot")
+    source = np.random.default_rng(0)
+    rows = ["video_id,start_s,end_s,label,split"]
+    (root / "features").mkdir()
+    for number in range(VIDEOS):
+        label, start = number % CLASSES, 2.0 + number % 5
+        end = 99.0 if number == VIDEOS - 1 else start + 6
+        x = source.normal(size=(30, WIDTH)).astype(np.float32)
+        x[int(1.5 * start) : int(1.5 * start) + 9, label] += 4
+        np.save(root / "features" / f"v{number:02d}.npy", x)
+        rows.append(f"v{number:02d},{start},{end},c{label},training")
+    rows.append("t0,1.0,3.0,c0,testing")
+    (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    inventory = root / "inventory.csv"
+    header = "video_id,path,fps,frames,duration_s,width,height,rotation,codec,sha256"
+    lines = [f"{header},status,reason"]
+    for name in ["t0", *(f"v{n:02d}" for n in range(VIDEOS))]:
+        lines.append(f"{name},{name}.mp4,10,200,{DURATION_S},8,8,0,h264,0,ok,")
+    inventory.write_text("\n".join(lines) + "\n")
+    return root
+
+
+def arguments(folder, out, section, *more, missing=0.0, seed=0, save=1000):
+    """What both stages take."""
+    whole = tiny_config()
+    data = {"max_missing_fraction": missing, "exclude": []}
+    return [
+        *("--name", "mine", "--dataset", canonical_json(RECIPE)),
+        *("--training", str(folder / "labels.csv")),
+        *("--testing", str(folder / "labels.csv")),
+        *("--inventory", str(folder / "inventory.csv")),
+        *("--frames", whole.frames.canonical()),
+        *("--features-dir", str(folder / "features")),
+        *("--data", canonical_json(data)),
+        *("--network", section.network.canonical()),
+        *("--features", canonical_json(section.features.without_paths())),
+        *("--losses", section.losses.canonical()),
+        *("--validation", canonical_json({"fraction": 0.2})),
+        *("--seed", str(seed), "--device", "cpu", "--out", str(out)),
+        *("--checkpoint-seconds", str(save)),
+        *more,
+    ]
+
+
+def pretrain(folder, out, section, **more):
+    pretrain_spot.main(
+        arguments(
+            folder, out, section, "--pretrain", section.pretrain.canonical(), **more
+        )
+    )
+
+
+def train(folder, out, section, labelled=50, init="", split="", **more):
+    spot.main(
+        arguments(
+            folder,
+            out,
+            section,
+            *("--train", section.train.canonical()),
+            *("--labelled", str(labelled), "--split-seed", "1"),
+            *("--init", str(init), "--split-file", str(split)),
+            **more,
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def pretrained(folder):
+    out = folder / "pretrained.pt"
+    pretrain(folder, out, small())
+    return out
+
+
+def test_pretraining_leaves_the_class_branch_alone(folder, pretrained):
+    content = load_checkpoint(pretrained)
+    assert content["stage"] == "pretrain_spot"
+    assert content["config"]["videos"] == {"with_features": 12, "without_features": 0}
+    torch.manual_seed(0)
+    fresh = build_spot(small().network, WIDTH, CLASSES).state_dict()
+    weights = content["weights"]
+    assert set(weights) == set(fresh)
+    for name, tensor in fresh.items():
+        same = torch.equal(tensor, weights[name])
+        assert same == name.startswith("class_branch."), name
+    rows = [json.loads(line) for line in pretrained.with_suffix(".jsonl").open()]
+    assert rows[-1].keys() >= {"val_loss", "val_dice"}
+
+
+def test_training_starts_from_the_pretraining(folder, pretrained, tmp_path):
+    section = small(train__keep="last")
+    train(folder, tmp_path / "a.pt", section, init=pretrained)
+    content = load_checkpoint(tmp_path / "a.pt")
+    assert content["stage"] == "train_spot"
+    assert content["parents"].keys() == {"training", "inventory", "init"}
+    assert content["config"]["labelled"] == "50"
+    before = load_checkpoint(pretrained)["weights"]
+    for name, tensor in content["weights"].items():
+        same = torch.equal(tensor, before[name])
+        assert same == name.startswith("order_head."), name
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").open()]
+    assert 0 <= rows[-1]["val_map"] <= 1
+    assert rows[-1]["val_dice"] <= 1
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "train"])
+def test_a_resumed_run_ends_with_the_same_bytes(
+    folder, pretrained, tmp_path, monkeypatch, stage
+):
+    out, section = tmp_path / "c.pt", small()
+
+    def once():
+        if stage == "pretrain":
+            pretrain(folder, out, section, save=0)
+        else:
+            train(folder, out, section, init=pretrained, save=0)
+
+    once()
+    expected = out.read_bytes()
+    out.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("ssdet.train.run.finish_checkpoint", lambda *given: None)
+        once()
+    states = sorted(checkpoint.resume_folder(out).glob("step-*.pt"))
+    assert states
+    states[-1].unlink()  # go on from an older one
+    once()
+    assert out.read_bytes() == expected
+
+
+def test_other_seeds_and_labels_give_other_weights(folder, pretrained, tmp_path):
+    section = small(train__keep="last")
+    runs = {"a": {}, "b": {"seed": 5}, "c": {"labelled": 100}}
+    weights = {}
+    for name, more in runs.items():
+        train(folder, tmp_path / f"{name}.pt", section, init=pretrained, **more)
+        found = load_checkpoint(tmp_path / f"{name}.pt")["weights"]
+        weights[name] = found["class_branch.weight"]
+    assert not torch.equal(weights["a"], weights["b"])
+    assert not torch.equal(weights["a"], weights["c"])
+
+
+def test_the_published_network_in_parts_of_a_batch(folder, tmp_path):
+    section = small(
+        network__compat="reference", network__positions=False, losses__focal="batch"
+    )
+    more = ("--accumulate", "2", "--precision", "bf16")
+    out = tmp_path / "p.pt"
+    pretrain_spot.main(
+        arguments(
+            folder, out, section, "--pretrain", section.pretrain.canonical(), *more
+        )
+    )
+    spot.main(
+        arguments(
+            folder,
+            tmp_path / "s.pt",
+            section,
+            *("--train", section.train.canonical(), "--labelled", "50"),
+            *("--split-seed", "1", "--init", str(out), *more),
+        )
+    )
+    weights = load_checkpoint(tmp_path / "s.pt")["weights"]
+    assert any(name.startswith("unread.") for name in weights)
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+@pytest.mark.slow
+def test_two_processes_learn_nearly_the_same(folder, tmp_path):
+    """Not quite: the weights of rare cells are counted in each process's own share."""
+    section = small(train__keep="last", train__learning_rate=1e-4)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    found = []
+    for processes in (1, 2):
+        out = tmp_path / f"{processes}.pt"
+        given = arguments(
+            folder,
+            out,
+            section,
+            *("--train", section.train.canonical(), "--labelled", "50"),
+            *("--split-seed", "1"),
+        )
+        done = subprocess.run(
+            [*command, f"--nproc-per-node={processes}", "-m", spot.__name__, *given],
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(load_checkpoint(out)["weights"])
+    assert found[0].keys() == found[1].keys()
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(tensor, found[1][name], rtol=0, atol=2e-3)
+    assert not torch.equal(
+        found[0]["class_branch.weight"], found[1]["class_branch.weight"]
+    )
+
+
+def test_published_weights(folder, tmp_path):
+    """Trained so little that what it started from can be seen."""
+    section = small(
+        network__compat="reference",
+        network__positions=False,
+        train__keep="last",
+        train__learning_rate=1e-9,
+    )
+    torch.manual_seed(3)
+    state = build_spot(section.network, WIDTH, CLASSES).state_dict()
+    theirs = {f"module.{reference_name(n)}": tensor for n, tensor in state.items()}
+    torch.save({"state_dict": theirs}, tmp_path / "published.pth.tar")
+    out = tmp_path / "a.pt"
+    train(folder, out, section, init=tmp_path / "published.pth.tar")
+    for name, tensor in load_checkpoint(out)["weights"].items():
+        torch.testing.assert_close(tensor, state[name], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="not the published network"):
+        train(
+            folder,
+            out,
+            small(network__positions=False, network__mask_hidden=8),
+            init=tmp_path / "published.pth.tar",
+        )
+
+
+def test_a_published_draw_is_used(folder, tmp_path):
+    split = tmp_path / "split.csv"
+    marks = [f"v{n:02d},{int(n >= 4)}" for n in range(VIDEOS)]
+    split.write_text("\n".join(["video,0.5", *marks]) + "\n")
+    train(folder, tmp_path / "a.pt", small(), split=split)
+    train(folder, tmp_path / "b.pt", small())
+    used, drawn = (load_checkpoint(tmp_path / f"{n}.pt") for n in "ab")
+    assert "split-file" in used["parents"]
+    assert not torch.equal(
+        used["weights"]["class_branch.weight"], drawn["weights"]["class_branch.weight"]
+    )
+
+
+def test_a_state_of_other_settings_is_refused(folder, tmp_path, monkeypatch):
+    out = tmp_path / "a.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr("ssdet.train.run.finish_checkpoint", lambda *given: None)
+        train(folder, out, small(), save=0)
+    with pytest.raises(StageError, match="they differ in labelled"):
+        train(folder, out, small(), labelled=25)
+
+
+def test_missing_features_are_counted(folder, tmp_path):
+    copy = tmp_path / "set"
+    shutil.copytree(folder, copy)
+    (copy / "features" / "v03.npy").unlink()
+    with pytest.raises(ValueError, match="1 of 12 videos have no features: v03"):
+        pretrain(copy, tmp_path / "a.pt", small())
+    assert not (tmp_path / "a.pt").exists()
+    pretrain(copy, tmp_path / "a.pt", small(), missing=0.1)
+    config = load_checkpoint(tmp_path / "a.pt")["config"]
+    assert config["videos"] == {"with_features": 11, "without_features": 1}
+
+
+def test_bad_input(folder, pretrained, tmp_path):
+    out = tmp_path / "a.pt"
+    with pytest.raises(ValueError, match=r"12 of 12 videos are not \(any, 31\)"):
+        pretrain(folder, out, small(features__width=31))
+    with pytest.raises(StageError, match=r"no checkpoint at .*nothing\.pt"):
+        train(folder, out, small(), init=tmp_path / "nothing.pt")
+    with pytest.raises(StageError, match="do not fit this network"):
+        train(folder, out, small(network__mask_hidden=8), init=pretrained)
+    with pytest.raises(StageError, match="0 % of the labels cannot be used"):
+        train(folder, out, small(), labelled=0)
+    assert not out.exists()
+
+
+def test_nothing_to_choose_on(folder, tmp_path):
+    given = arguments(
+        folder,
+        tmp_path / "a.pt",
+        small(),
+        *("--pretrain", small().pretrain.canonical()),
+    )
+    given[given.index("--validation") + 1] = canonical_json({"fraction": 0.0})
+    with pytest.raises(StageError, match=r"spot\.pretrain\.keep is best, but no video"):
+        pretrain_spot.main(given)
+
+
+def test_segments_that_cannot_be_are_refused(folder, tmp_path):
+    given = arguments(
+        folder,
+        tmp_path / "a.pt",
+        small(),
+        *("--pretrain", small().pretrain.canonical()),
+    )
+    strict = canonical_json(RECIPE | {"segments": "refuse"})
+    given[given.index("--dataset") + 1] = strict
+    with pytest.raises(ValueError, match="past the end, the video has 20 s"):
+        pretrain_spot.main(given)
