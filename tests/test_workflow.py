@@ -285,7 +285,7 @@ def following(*stages):
         stage = open_stages.pop()
         found.add(stage)
         open_stages |= AFTER[stage] - found
-    without_grid = {"train_slow", "train_slowfast"}
+    without_grid = {"train_slow", "train_slowfast", "train_head"}
     return found - {"grid"} if without_grid.issuperset(stages) else found
 
 

@@ -67,7 +67,8 @@ def network_costs(
         pool: rows and columns of cached fine features.
 
     Returns:
-        `backbone` and `head` of a single stream on all frames; `slow`, a whole single
+        `backbone` and `head` of a single stream on all frames; `read`, the part of
+        `head` before its classifier, which temporal heads read; `slow`, a whole single
         stream on every 4th frame; `coarse`, the coarse stream alone; `fused`, the same
         with fusion, without the fine stream it reads the features of; `slowfast`, both
         streams.
@@ -84,6 +85,7 @@ def network_costs(
         return {
             "backbone": backbone,
             "head": head,
+            "read": _same(single.head.fc1, counts["head.fc1"]),
             "slow": slow,
             "slowfast": _same(slowfast, multiply_adds(slowfast, video)[""]),
             **_coarse_costs(sizes, video, pool),

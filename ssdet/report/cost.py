@@ -16,13 +16,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssdet.config import ModelConfig
+import torch
+from pydantic import TypeAdapter
+
+from ssdet.config import HeadNetwork, ModelConfig
 from ssdet.files import write_text
 from ssdet.models.cost import FRAMES, PAPERS_CROP, Cost, network_costs
-from ssdet.models.x3d import PRESETS
+from ssdet.models.head_cost import head_cost
+from ssdet.models.x3d import PRESETS, X3D
 from ssdet.report import table_text
 
-REVISION = 1
+REVISION = 2
 CLASSES = 157  # of Charades, as in the papers
 COLUMNS = {
     "name": "result",
@@ -42,6 +46,7 @@ KINDS = {
     "slow": "Slow",
     "coarse_fine": "Coarse-Fine",
     "slowfast": "SlowFast_det",
+    "head": "temporal head",
 }
 # Of the papers' figures, 10^9: Coarse-Fine (CVPR 2021) and SSDet (AAAI 2023), read off
 # with an error of 0.3 %.
@@ -95,6 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     model = ModelConfig.model_validate_json(args.model)
     results: dict[str, list[dict[str, Any]]] = json.loads(args.results)
     costs = network_costs(model, CLASSES, args.crop, args.pool)
+    costs |= head_costs(model, [m for models in results.values() for m in models])
     papers = is_papers(model, args.crop)
     order = sorted(results, key=lambda name: (len(results[name]), name))
     rows = [row(name, results[name], costs, papers) for name in order]
@@ -105,6 +111,25 @@ def main(argv: list[str] | None = None) -> None:
     write_text(args.out_csv, table_text.as_csv(rows, COLUMNS))
     write_text(args.out_md, table_text.as_markdown(rows, COLUMNS, NUMBERS) + note)
     log.info("cost of %d results in %s and %s", len(rows), args.out_csv, args.out_md)
+
+
+def head_costs(
+    model: ModelConfig, models: Sequence[Mapping[str, Any]]
+) -> dict[str, Cost]:
+    """Costs of the temporal heads among some models, by `head <its name>`."""
+    with torch.device("meta"):
+        conv5_width = X3D(model.depth_factor, model.width_factor).conv5_width
+    widths = {"head": model.head_width, "conv5": conv5_width}
+    network: TypeAdapter[HeadNetwork] = TypeAdapter(HeadNetwork)
+    return {
+        f"head {found['head']}": head_cost(
+            network.validate_python(found["network"]),
+            widths[found["features"]],
+            CLASSES,
+        )
+        for found in models
+        if "network" in found
+    }
 
 
 def is_papers(model: ModelConfig, crop: int) -> bool:
@@ -157,6 +182,11 @@ def parts(model: Mapping[str, Any]) -> dict[str, str] | None:
             return {f"backbone {pretext}": "backbone", f"head {pretext}": "head"}
         case {"kind": "coarse" | "slow" as kind, "pretext": pretext}:
             return {f"{kind} {pretext}": kind}
+        case {"kind": "head", "head": head, "pretext": pretext, "features": features}:
+            detector = {f"backbone {pretext}": "backbone"}
+            if features == "head":
+                detector[f"read {pretext}"] = "read"
+            return {**detector, f"{head} {pretext}": f"head {head}"}
         case {"kind": "coarse_fine", "coarse": coarse, "fine": fine}:
             return {f"backbone {fine}": "backbone", f"fused {coarse} {fine}": "fused"}
         case {"kind": "slowfast", "slow": slow, "fast": fast}:

@@ -51,6 +51,7 @@ def test_costs_of_the_papers_networks():
         {
             "backbone": 37.845,
             "head": 0.154,
+            "read": 0.113,  # 432 x 2048 for each frame
             "slow": 9.500,
             "coarse": 16.540,
             "fused": 22.980,
@@ -61,6 +62,7 @@ def test_costs_of_the_papers_networks():
     assert {name: cost.parameters for name, cost in costs.items()} == {
         "backbone": 2_089_986,
         "head": 3_296_415 - 2_089_986,
+        "read": 432 * 2048,
         "slow": 3_296_415,
         "coarse": 3_296_415 + 31_465,
         "fused": 4_532_327,

@@ -65,6 +65,34 @@ def test_our_counts_beside_the_papers(tmp_path):
     assert "left out" not in text
 
 
+def test_temporal_heads_are_counted_with_their_detector(tmp_path):
+    """X3D + SE, X3D + SE + TGM: 38.5 and 38.3 in the SSDet paper's figure."""
+    se = {"kind": "super_events", "filters": 3, "merge": "max"}
+    tgm = {"kind": "tgm", "channels": 8, "gaussians": 16, "length": 5}
+    tgm |= {"kernel": "cauchy", "hidden": 512, "filters": 3}
+    rest = {"dropout": 0.5, "padding": "fixed"}
+
+    def model(name, network, pretext="cls"):
+        head = {"kind": "head", "head": name, "pretext": pretext, "epoch": "last"}
+        return {**head, "network": network | rest, "features": "head"}
+
+    results = {
+        "x3d": [FINE],
+        "se": [model("se", se)],
+        "tgm": [model("tgm", tgm)],
+        "two": [model("se", se), model("se", se, "mixup")],
+        "shared": [model("se", se), model("tgm", tgm)],
+        "external": [{"kind": "head", "head": "se", "pretext": "i3d"}],
+    }
+    rows, text = run(tmp_path, results)
+    found = {n: float(r["multiply_adds_billion"] or 0) for n, r in rows.items()}
+    assert found["se"] == pytest.approx(38.0, abs=0.05)
+    assert found["tgm"] == pytest.approx(38.4, abs=0.05)
+    assert found["two"] == pytest.approx(2 * found["se"])
+    assert found["shared"] < found["tgm"] + 0.1
+    assert "Not counted (-): external" in text
+
+
 def test_a_shared_fine_stream_is_counted_once():
     """Two pairs on one fine stream, which may be a member too, with its head."""
     row = cost.row("x", [pair("a", "f"), pair("b", "f")], COSTS, papers=True)
@@ -99,9 +127,9 @@ def test_another_network_is_not_compared(tmp_path, given):
 
 
 def test_what_is_not_counted_is_named(tmp_path):
-    other = {"kind": "head", "pretext": "cls"}
+    other = {"kind": "another", "pretext": "cls"}
     rows, text = run(tmp_path, {"new": [other], "mixed": [FINE, other], "old": [FINE]})
     assert rows["new"]["parameters_million"] == rows["mixed"]["parameters_million"]
     assert rows["new"]["parameters_million"] == ""
-    assert rows["mixed"]["networks"] == "X3D + head"
+    assert rows["mixed"]["networks"] == "another + X3D"
     assert "Not counted (-): new, mixed.\n" in text

@@ -44,8 +44,18 @@ def evaluation_sections(wildcards):
 def member_sections():
     """The members of every result, as config says them, as JSON."""
     return canonical_json(
-        {name: [cfg.models[m].model_dump() for m in members(name)] for name in RESULTS}
+        {name: [model_section(m) for m in members(name)] for name in RESULTS}
     )
+
+
+def model_section(name):
+    """A model as config says it; a temporal head on our features with its network."""
+    model = cfg.models[name]
+    section = model.model_dump(mode="json")
+    if model.kind == "head" and model.pretext not in cfg.head.external:
+        network = cfg.head.heads[model.head].network.model_dump(mode="json")
+        section |= {"network": network, "features": cfg.head.features}
+    return section
 
 
 def optional(file):

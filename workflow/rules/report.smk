@@ -296,6 +296,7 @@ rule paper_table:
 rule paper_figure:
     input:
         results=lambda wildcards: results_there_are(PAPER.figures[wildcards.figure]),
+        cost=results("tables/cost.csv"),
     output:
         figure=report(
             results("figures/{figure}.svg"),
@@ -322,4 +323,5 @@ rule paper_figure:
         "export OMP_NUM_THREADS={threads};"
         " python -m ssdet.report.paper_figure"
         " --figure {params.figure:q} --results {input.results:q} {params.generated}"
+        " --cost {input.cost:q}"
         " --out {output.figure:q} 2> {log:q}"
