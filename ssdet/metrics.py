@@ -21,7 +21,7 @@ from ssdet.ranks import descending_order, rows_ahead
 
 Array = npt.NDArray[Any]
 Ties = Literal["row_order", "grouped"]
-COLUMNS = 40  # classes that are held, class by class, at once
+COLUMNS = 27  # classes that are held, class by class, at once
 PIECE = 256  # rows that are turned round in one go, within the cache
 
 

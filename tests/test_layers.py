@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ssdet"
 LAYERS = ("data", "augment", "models", "train", "features", "evaluate", "report")
-# Leaves import nothing from the layers; `kernels` is one, and a folder. The command
+# Leaves import nothing from the layers; `kernels` and `sections` are folders. The command
 # line stands above all; `commands` are its parts.
 TOP = {"cli", "commands", "__main__"}
 # Machines that only train have none of these: they are imported where they are used.
@@ -114,4 +114,4 @@ def test_planning_needs_no_pytorch():
 
 def test_the_layers_are_there():
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
-    assert folders - {"__pycache__"} == {*LAYERS, "kernels", "commands"}
+    assert folders - {"__pycache__"} == {*LAYERS, "kernels", "commands", "sections"}

@@ -1,0 +1,1 @@
+"""The parts of config.py, by subject."""
