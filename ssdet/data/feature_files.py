@@ -1,7 +1,8 @@
 """Features that another program made: one file for each video.
 
 <video_id>.csv has a header, then a row for each snippet; <video_id>.npy is an array
-(snippets, channels). A name may have v_ in front where the annotation has not, or not.
+(snippets, channels), or (snippets, 1, 1, channels) as I3D is published. A name may have
+v_ in front where the annotation has not, or not.
 
 Source: spec of SPOT, section 3.1.
 """
@@ -89,6 +90,8 @@ class FeatureFiles:
             array = np.asarray(array, dtype=np.float32)
         except (ValueError, OSError) as error:
             raise ValueError(f"{path} cannot be read as features: {error}") from None
+        if array.ndim == 4 and array.shape[1:3] == (1, 1):
+            array = array[:, 0, 0]
         if array.ndim != 2 or not array.size:
             raise ValueError(
                 f"{path} should hold features (snippets, channels), has shape"

@@ -14,6 +14,7 @@ from torch import Tensor
 from ssdet.config import canonical_json
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.snippets import covered_s
+from ssdet.data.step_features import StoredSteps
 from ssdet.files import sha256_text
 
 
@@ -45,7 +46,8 @@ class StoredSnippets:
         Raises:
             ValueError: see `FeatureStore`.
         """
-        self.store, self.map_name = FeatureStore(folder, names), map_name
+        self.store = FeatureStore(folder, names)
+        self.steps = StoredSteps(self.store, map_name)
         self._ids = set(self.store.video_ids)
 
     def __contains__(self, video_id: str) -> bool:
@@ -54,14 +56,11 @@ class StoredSnippets:
     @property
     def identity(self) -> str:
         """A hash of how the features were made, the same for both splits."""
-        made = {k: v for k, v in self.store.attributes.items() if k != "split"}
-        return sha256_text(canonical_json([self.map_name, made]))
+        return sha256_text(canonical_json(self.steps.identity))
 
     def read(self, video_id: str) -> Tensor:
         """Features (L, C) of a video, float32."""
-        rows = self.store.info(video_id).length
-        maps = self.store.read(video_id, 0, rows, [self.map_name])[self.map_name]
-        return maps.float().mean((2, 3)).T  # (L, C)
+        return self.steps.read(video_id, 0, self.steps.steps(video_id)).T
 
     def covered_s(self, video_id: str, duration_s: float) -> float:
         """Seconds that the rows cover, each `stride` frames."""

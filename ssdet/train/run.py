@@ -24,6 +24,8 @@ from ssdet.train.setup import Videos, add_data_arguments
 
 # Parts of a job that its checkpoint keeps elsewhere.
 NOT_CONFIG = ("revision", "parents", "classes")
+# Parents that are no checkpoints.
+FILES = ("inventory", "training", "split_file")
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,7 +158,7 @@ def begin_from(
     args: argparse.Namespace,
     world: World,
     classes: Sequence[str],
-    **more: str,
+    **more: Any,
 ) -> Run:
     """As `begin`, for a stage that may read no videos.
 
@@ -175,7 +177,7 @@ def begin_from(
     """
     for name, path in parents.items():
         if not path.is_file():
-            what = "file" if name in ("inventory", "training") else "checkpoint"
+            what = "file" if name in FILES else "checkpoint"
             raise StageError(f"no {what} at {path} (--{name.replace('_', '-')})")
     job = {
         **{name: json.loads(getattr(args, name)) for name in sections},

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
             args,
             world,
             data,
-            {"init": args.init, "split-file": args.split_file},
+            {"init": args.init, "split_file": args.split_file},
             labelled=str(args.labelled),
             split_seed=str(args.split_seed),
         )

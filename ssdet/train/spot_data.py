@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,9 @@ from ssdet.data.feature_files import FeatureFiles, read_video_table
 from ssdet.data.inventory import read_inventory
 from ssdet.data.snippet_sets import SnippetSet, read_snippets
 from ssdet.data.snippet_sources import SnippetSource, StoredSnippets
-from ssdet.files import sha256
-from ssdet.provenance import now
 from ssdet.stage import StageError
 from ssdet.train.distributed import World
-from ssdet.train.run import Run, add_run_arguments
+from ssdet.train.run import Run, add_run_arguments, begin_from
 from ssdet.train.setup import add_sections, hold_out, shards_of
 
 SECTIONS = ("dataset", "data", "network", "features")
@@ -130,25 +127,21 @@ def begin_spot(
     """
     given = {"training": args.training, "inventory": args.inventory, **parents}
     files = {name: Path(path) for name, path in given.items() if path}
-    for name, path in files.items():
-        if not path.is_file():
-            what = "checkpoint" if name == "init" else "file"
-            raise StageError(f"no {what} at {path} (--{name})")
-    job = {
-        **{name: json.loads(getattr(args, name)) for name in sections},
-        **more,
-        "name": args.name,
-        "seed": args.seed,
-        "revision": revision,
-        "parents": {name: sha256(path) for name, path in files.items()},
-        "classes": list(data.dataset.classes),
-        "features_made": data.made,
-        "videos": {
+    return begin_from(
+        files,
+        stage,
+        revision,
+        sections,
+        args,
+        world,
+        data.dataset.classes,
+        features_made=data.made,
+        videos={
             "with_features": data.videos.videos,
             "without_features": len(data.videos.missing),
         },
-    }
-    return Run(stage, args, world, job, files, now())
+        **more,
+    )
 
 
 def set_aside(

@@ -20,6 +20,11 @@ def test_both_kinds_under_either_name(folder):
     assert "c" not in files
 
 
+def test_features_of_a_network_over_pictures(folder):
+    np.save(folder / "i3d.npy", np.arange(6.0).reshape(3, 1, 1, 2))
+    assert FeatureFiles(folder).read("i3d").tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_one_snippet(folder):
     (folder / "one.csv").write_text("f0,f1\n1,2\n")
     assert FeatureFiles(folder).read("one").tolist() == [[1, 2]]

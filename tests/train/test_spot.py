@@ -276,7 +276,7 @@ def test_a_published_draw_is_used(folder, tmp_path):
     train(folder, tmp_path / "a.pt", small(), split=split)
     train(folder, tmp_path / "b.pt", small())
     used, drawn = (load_checkpoint(tmp_path / f"{n}.pt") for n in "ab")
-    assert "split-file" in used["parents"]
+    assert "split_file" in used["parents"]
     assert not torch.equal(
         used["weights"]["class_branch.weight"], drawn["weights"]["class_branch.weight"]
     )
