@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ssdet"
 LAYERS = ("data", "augment", "models", "train", "features", "evaluate", "report")
-# Leaves import nothing from the layers; `kernels` and `sections` are folders of them. The
-# command line stands above all; `commands` are its parts.
+# Leaves import nothing from the layers; `kernels` and `sections` are folders of them.
+# The command line stands above all; `commands` are its parts.
 TOP = {"cli", "commands", "__main__"}
 # Machines that only train have none of these: they are imported where they are used.
 OPTIONAL = {"av", "matplotlib", "onnx", "onnxruntime", "snakemake", "triton"}
