@@ -71,7 +71,7 @@ def folder(shared, tmp_path):
         },
         "synthetic": None,
         "validation": {"fraction": 0},
-        "coarse_fine": {"keep": "last"},
+        **{stage: {"keep": "last"} for stage in ("coarse_fine", "coarse", "slowfast")},
     }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
     return tmp_path
