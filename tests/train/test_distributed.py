@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,31 @@ def test_two_streams_that_are_trained_together(tiny, pretrained, tmp_path):
     end_to_end.main([*training(one), "--accumulate", "2"])
     two_processes("ssdet.train.end_to_end", training(two))
     assert_same_weights(one, two)
+
+
+def test_two_nodes(tiny, pretrained, tmp_path):
+    """The same command on each node, with the same place to meet."""
+    out = tmp_path / "two.pt"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    nodes = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"),
+                *("--node-rank", str(rank), "--nproc-per-node", "1"),
+                *("--master-addr", "127.0.0.1", "--master-port", str(port)),
+                *("-m", "ssdet.train.pretrain", *pretraining(tiny, out)),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in (0, 1)
+    ]
+    for node in nodes:
+        said = node.communicate()[1]
+        assert node.returncode == 0, said
+    assert_same_weights(pretrained, out)
 
 
 def test_partners_come_from_the_whole_batch(tiny, tmp_path):
