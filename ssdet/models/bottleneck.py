@@ -88,7 +88,7 @@ class Bottleneck(nn.Module):
         inner = in_pieces(self._widen, frames, 1, x)
         gate = None
         if self.squeeze_excite is not None:
-            gate = self.squeeze_excite.gate(inner)
+            gate = self.squeeze_excite(inner)
         return in_pieces(partial(self._narrow, gate), frames, 0, inner, x)
 
     def _widen(self, x: Tensor) -> Tensor:

@@ -16,10 +16,10 @@ def round_width(width: float) -> int:
 
 
 class SqueezeExcite(nn.Module):
-    """Multiply channels by a gate computed from their mean over time and space.
+    """A gate for each channel, computed from its mean over time and space.
 
-    The mean takes in the whole clip, so the output of a frame depends on the length
-    of the clip it is in.
+    The mean takes in the whole clip, so what the gate does to a frame depends on the
+    length of the clip it is in.
     """
 
     def __init__(self, channels: int) -> None:
@@ -30,10 +30,6 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv3d(width, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the channels of (B, C, T, H, W)."""
-        return x * self.gate(x)
-
-    def gate(self, x: Tensor) -> Tensor:
-        """The weights (B, C, 1, 1, 1) in (0, 1) of the channels of (B, C, T, H, W)."""
+        """The factors (B, C, 1, 1, 1) in (0, 1) for the channels of (B, C, T, H, W)."""
         mean = x.mean((2, 3, 4), keepdim=True)
         return self.expand(F.relu(self.reduce(mean))).sigmoid()
