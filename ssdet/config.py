@@ -52,6 +52,7 @@ from ssdet.sections.datasets import (
 from ssdet.sections.detectors import (
     CoarseConfig,
     CoarseFineConfig,
+    EndToEndConfig,
     EpochsConfig,
     FeaturesConfig,
     FineConfig,
@@ -84,6 +85,7 @@ from ssdet.sections.results import (
     ON_TEST,
     CoarseFineModel,
     CoarseModel,
+    EndToEndModel,
     FineModel,
     HeadModel,
     Model,
@@ -153,6 +155,7 @@ class Config(Section):
     coarse: CoarseConfig
     slow: SlowConfig
     slowfast: SlowFastConfig
+    end_to_end: EndToEndConfig
     head: HeadsConfig
     spot: SpotConfig
     predict: PredictConfig
@@ -233,7 +236,7 @@ class Config(Section):
                 )
             if len(set(members)) < len(members):
                 raise ValueError(f"ensembles.{name} names a member twice")
-        for stage in ("coarse_fine", "coarse", "slowfast"):
+        for stage in ("coarse_fine", "coarse", "slowfast", "end_to_end"):
             if getattr(self, stage).keep == "best" and self.validation.fraction == 0:
                 raise ValueError(
                     f"{stage}.keep is best, which needs videos to choose on: set"

@@ -108,6 +108,13 @@ def test_generated_sets_stay_below_their_results(recipe, name):
         ("slowfast.learning_rate", 0.02),
         ("slowfast.fusion_rate_factor", 10),
         ("slowfast.epochs", 40),
+        ("end_to_end.frames", 64),
+        ("end_to_end.fine_frames", 64),
+        ("end_to_end.test_fine_frames", 128),
+        ("end_to_end.learning_rate", 0.02),
+        ("end_to_end.weight_decay", 1e-5),
+        ("end_to_end.fusion_rate_factor", 1),
+        ("end_to_end.drop_epochs", (60, 90, 110)),
         ("frames.shard_videos", 64),
         ("spatial.train_short_sides", (256, 320)),
     ],
@@ -212,6 +219,8 @@ def test_models_are_called_by_their_parts(recipe):
             assert name == f"{model.head}_{model.pretext}"
         elif model.kind == "slowfast":
             assert name == f"slow_{model.slow}_fast_{model.fast}"
+        elif model.kind == "end_to_end":
+            assert name == f"coarse_{model.coarse}_fine_{model.fine}_joint"
         else:
             assert name == f"coarse_{model.coarse}_fine_{model.fine}"
 
@@ -246,6 +255,12 @@ def model_names():
         ("pretrain.warmup_steps", 100_000, "must be below pretrain.steps"),
         ("fine.warmup_epochs", 100, "must be below fine.epochs"),
         ("spatial.crop", 300, "spatial.train_short_sides .* must not be below"),
+        (
+            "end_to_end.test_fine_frames",
+            63,
+            r"\(63\) must not be below end_to_end.fine",
+        ),
+        ("end_to_end.bn_group", 3, r"end_to_end.batch_size \(16\) must be a multiple"),
         ("classification", "kinetics", "classification is 'kinetics', which is not"),
         ("ensembles.fine_ensemble", ["fine_cl"], "fine_ensemble names fine_cl, which"),
         ("ensembles.fine_ensemble", [], "ensembles.fine_ensemble has no members"),

@@ -88,9 +88,9 @@ def changed(folder, **sections):
     return (RECIPE, TINY, path)
 
 
-def put_outputs(folder):
-    """Put every output of the tiny run into a folder, and declare all jobs done."""
-    status, said = snakemake(folder, "--summary", "demo")
+def put_outputs(folder, target="demo"):
+    """Put every output of a tiny run into a folder, and declare all jobs done."""
+    status, said = snakemake(folder, "--summary", target)
     assert status == 0, said
     for line in said.splitlines():
         output = line.split("\t")[0]
@@ -98,7 +98,7 @@ def put_outputs(folder):
             path = folder / output
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("")
-    status, said = snakemake(folder, "--touch", "--forceall", "demo")
+    status, said = snakemake(folder, "--touch", "--forceall", target)
     assert status == 0, said
 
 

@@ -141,6 +141,17 @@ class Tiny:
             *_training(out, **more),
         ]
 
+    def end_to_end(self, out, init, fine, **more):
+        """Arguments of the stage end_to_end."""
+        return [
+            *self.data("charades"),
+            *("--coarse", "freeze", "--fine", "freeze"),
+            *("--init", str(init), "--fine-init", str(fine)),
+            *("--pool", str(self.config.features.pool)),
+            *self.sections("model", "spatial", "sampling", "validation", "end_to_end"),
+            *_training(out, **more),
+        ]
+
     def head(self, out, features, head="se", pretext="freeze", changes=(), **more):
         """Arguments of the stage head, with some values of its section changed."""
         section = self.config.head.section(head, "charades")

@@ -89,6 +89,17 @@ def draw_start(frames: int, window: int, source: torch.Generator) -> int:
     return uniform_int(0, max(1, frames - window + 1), source)
 
 
+def draw_start_before(
+    frames: int, window: int, start: int, source: torch.Generator
+) -> int:
+    """Draw the first source frame of a window that begins no later than `start`.
+
+    Every such window inside the video is equally likely; a video shorter than the
+    window begins at its first frame.
+    """
+    return uniform_int(0, min(start, max(0, frames - window)) + 1, source)
+
+
 def window_samples(frames: int, start: int, samples: int, stride: int) -> list[int]:
     """Source frames of a clip's sampled frames, cut at the video's last frame."""
     return list(range(start, min(frames, start + samples * stride), stride))
@@ -107,3 +118,8 @@ def feature_window(rows: int, start: float, samples: int, width: int) -> int:
     """
     first = round(start + samples / 2 - width / 2)
     return max(0, min(first, rows - width))
+
+
+def central_window(rows: int, width: int) -> int:
+    """First of the `width` sampled frames in the middle of `rows`, or of all."""
+    return max(0, (rows - width) // 2)

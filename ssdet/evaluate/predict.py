@@ -18,7 +18,7 @@ from ssdet.data.predictions import write_predictions
 from ssdet.data.sampling import Timeline
 from ssdet.evaluate.head_predictions import Predicted, head_predictions
 from ssdet.files import sha256
-from ssdet.models import CoarseFine, SlowFast
+from ssdet.models import CoarseFine, EndToEnd, SlowFast
 from ssdet.progress import Progress
 from ssdet.provenance import now
 from ssdet.stage import StageError, run
@@ -31,6 +31,7 @@ from ssdet.train.inference import (
     prepare,
 )
 from ssdet.train.whole_video import (
+    predict_both_with_grid,
     predict_fine,
     predict_slow,
     predict_slowfast,
@@ -101,6 +102,9 @@ def detector_predictions(args: argparse.Namespace) -> Predicted:
             parents = {f"features/{path.name}": path for path in features.paths}
         compat = job.checkpoint["config"][stage]["compat"]
         predict = partial(predict_with_grid, job.view, features, compat, job.model)
+    elif isinstance(job.model, EndToEnd):
+        compat = job.checkpoint["config"][stage]["compat"]
+        predict = partial(predict_both_with_grid, job.view, compat, job.model)
     elif isinstance(job.model, SlowFast):
         predict = partial(predict_slowfast, job.view, job.model)
     elif stage == "slow":

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from torch import nn
 
-from ssdet.config import CoarseConfig, CoarseFineConfig, ModelConfig, SpotNetwork
+from ssdet.config import (
+    CoarseConfig,
+    CoarseFineConfig,
+    EndToEndConfig,
+    ModelConfig,
+    SpotNetwork,
+)
 from ssdet.models.coarse_fine import CoarseFine
 from ssdet.models.detector import X3DDetector
+from ssdet.models.end_to_end import EndToEnd
 from ssdet.models.frame_head import Mode
 from ssdet.models.initial import initialise
 from ssdet.models.slowfast import SlowFast
@@ -14,12 +21,14 @@ from ssdet.models.spot import Spot
 
 __all__ = [
     "CoarseFine",
+    "EndToEnd",
     "SlowFast",
     "Spot",
     "X3DDetector",
     "build_coarse",
     "build_coarse_fine",
     "build_detector",
+    "build_end_to_end",
     "build_slowfast",
     "build_spot",
     "count_parameters",
@@ -93,6 +102,33 @@ def build_coarse(model: ModelConfig, coarse: CoarseConfig, classes: int) -> Coar
     )
     initialise(network)
     return network
+
+
+def build_end_to_end(
+    model: ModelConfig, end_to_end: EndToEndConfig, classes: int, pool: int
+) -> EndToEnd:
+    """Build Coarse-Fine with its fine stream inside, with fresh weights.
+
+    Args:
+        model: the config section of both streams; the fine one has no dropout.
+        end_to_end: the config section of their training.
+        classes: N.
+        pool: rows and columns of the fine stream's maps.
+    """
+    coarse = CoarseFine(
+        depth_factor=model.depth_factor,
+        width_factor=model.width_factor,
+        head_width=model.head_width,
+        classes=classes,
+        dropout=model.dropout,
+        fine_frames=end_to_end.test_fine_frames,
+        compat=end_to_end.compat,
+        unpool=end_to_end.unpool,
+        film_init=end_to_end.film_init,
+    )
+    initialise(coarse)
+    fine = build_detector(model.model_copy(update={"dropout": 0.0}), classes)
+    return EndToEnd(coarse, fine, pool)
 
 
 def build_slowfast(model: ModelConfig, classes: int) -> SlowFast:

@@ -45,6 +45,7 @@ KINDS = {
     "coarse": "Coarse",
     "slow": "Slow",
     "coarse_fine": "Coarse-Fine",
+    "end_to_end": "Coarse-Fine, end to end",
     "slowfast": "SlowFast_det",
     "head": "temporal head",
 }
@@ -189,6 +190,9 @@ def parts(model: Mapping[str, Any]) -> dict[str, str] | None:
             return {**detector, f"{head} {pretext}": f"head {head}"}
         case {"kind": "coarse_fine", "coarse": coarse, "fine": fine}:
             return {f"backbone {fine}": "backbone", f"fused {coarse} {fine}": "fused"}
+        case {"kind": "end_to_end", "coarse": coarse, "fine": fine}:
+            pair = f"{coarse} {fine} end to end"  # which shares no fine stream
+            return {f"backbone {pair}": "backbone", f"fused {pair}": "fused"}
         case {"kind": "slowfast", "slow": slow, "fast": fast}:
             return {f"slowfast {slow} {fast}": "slowfast"}
     return None

@@ -137,6 +137,30 @@ class CoarseFineConfig(EpochsConfig):
     keep: Literal["last", "best"]
 
 
+class EndToEndConfig(EpochsConfig):
+    """Training of the coarse stream and the fine one together."""
+
+    section = "end_to_end"
+
+    fine_frames: PositiveInt
+    test_fine_frames: PositiveInt
+    fine_loss_weight: NonNegativeFloat
+    fusion_rate_factor: PositiveFloat
+    compat: Literal["fixed", "reference"]
+    unpool: Literal["resize", "direct"]
+    film_init: Literal["default", "identity"]
+    keep: Literal["last", "best"]
+
+    @model_validator(mode="after")
+    def _tested_with_no_fewer(self) -> Self:
+        if self.test_fine_frames < self.fine_frames:
+            raise ValueError(
+                f"end_to_end.test_fine_frames ({self.test_fine_frames}) must not be"
+                f" below end_to_end.fine_frames ({self.fine_frames})"
+            )
+        return self
+
+
 class CoarseConfig(EpochsConfig):
     """Training of the coarse stream alone, without fusion."""
 

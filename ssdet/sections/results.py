@@ -26,6 +26,14 @@ class CoarseFineModel(Section):
     fine: Pretext
 
 
+class EndToEndModel(Section):
+    """A two-stream detector whose streams are trained together."""
+
+    kind: Literal["end_to_end"]
+    coarse: Pretext
+    fine: Pretext
+
+
 class CoarseModel(Section):
     """The coarse stream of a two-stream detector alone."""
 
@@ -58,7 +66,13 @@ class HeadModel(Section):
 
 
 Model = Annotated[
-    FineModel | CoarseFineModel | CoarseModel | SlowModel | SlowFastModel | HeadModel,
+    FineModel
+    | CoarseFineModel
+    | EndToEndModel
+    | CoarseModel
+    | SlowModel
+    | SlowFastModel
+    | HeadModel,
     Field(discriminator="kind"),
 ]
 

@@ -47,20 +47,26 @@ class DetectionClips:
         window = shape.frames * self.stride
         start = draw_start(timeline.frames, window, source)
         frames = window_samples(timeline.frames, start, shape.frames, self.stride)
-        labels = frame_labels(
-            record.segments,
-            self.videos.dataset.class_index,
-            timeline.frames,
-            timeline.fps,
-        )[:, start : start + window]
+        labels = self.labels(number, start, window)
         return {
             "video": crop_clip(
                 self.videos, record.video_id, frames, self.spatial, shape.crop, source
             ),
             "valid": torch.ones(len(frames)),
-            "labels": torch.from_numpy(labels.copy()),
+            "labels": labels,
             "mask": torch.ones(labels.shape[1]),
         }, start
+
+    def labels(self, number: int, start: int, window: int) -> Tensor:
+        """Labels (K, R) uint8 of up to `window` source frames, from `start` on."""
+        timeline = self.timeline(number)
+        labels = frame_labels(
+            self.records[number].segments,
+            self.videos.dataset.class_index,
+            timeline.frames,
+            timeline.fps,
+        )
+        return torch.from_numpy(labels[:, start : start + window].copy())
 
 
 def crop_clip(

@@ -8,23 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ssdet.config import CoarseConfig, CoarseFineConfig, ModelConfig
+from ssdet.config import CoarseConfig, CoarseFineConfig, EndToEndConfig, ModelConfig
 from ssdet.models import (
     CoarseFine,
+    EndToEnd,
     SlowFast,
     X3DDetector,
     build_coarse,
     build_coarse_fine,
     build_detector,
+    build_end_to_end,
     build_slowfast,
 )
 from ssdet.stage import StageError
 from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.execution import place
 
-Detector = X3DDetector | CoarseFine | SlowFast
-STAGES = ("fine", "coarse", "slow", "coarse_fine", "slowfast")
+Detector = X3DDetector | CoarseFine | EndToEnd | SlowFast
+STAGES = ("fine", "coarse", "slow", "coarse_fine", "slowfast", "end_to_end")
 
 
 def load_detector(
@@ -68,12 +71,38 @@ def load_detector(
         model = build_coarse(model_config, coarse, len(classes))
     elif stage == "slowfast":
         model = build_slowfast(model_config, len(classes))
+    elif stage == "end_to_end":
+        joint = EndToEndConfig.model_validate(config["end_to_end"])
+        model = build_end_to_end(model_config, joint, len(classes), config["pool"])
     else:
         fusion = CoarseFineConfig.model_validate(config["coarse_fine"])
         model = build_coarse_fine(model_config, fusion, len(classes))
     model.load_state_dict(checkpoint["weights"])
     place(model, device)
     return model.eval(), checkpoint
+
+
+def fine_weights(
+    path: Path, flag: str, classes: Sequence[str], sections: Mapping[str, str]
+) -> dict[str, Tensor]:
+    """Weights of a single stream on all sampled frames, for a network it is part of.
+
+    Args:
+        path: its checkpoint.
+        flag: that named it, for the message.
+        classes: as for `load_detector`.
+        sections: as for `load_detector`.
+
+    Raises:
+        StageError: the checkpoint is of another stage, class list or configuration.
+    """
+    model, checkpoint = load_detector(path, classes, sections, torch.device("cpu"))
+    if checkpoint["stage"] != "fine":
+        raise StageError(
+            f"{path} ({flag}) is a checkpoint of {checkpoint['stage']}; this stream is"
+            " a single one on all sampled frames, of train_fine"
+        )
+    return model.state_dict()
 
 
 def refuse_other_classes(

@@ -116,7 +116,7 @@ def begin(
     world: World,
     videos: Videos,
     starts: Sequence[str] = ("init",),
-    **more: str,
+    **more: str | int,
 ) -> Run:
     """Say what a run computes: nothing of where files lie or how fast it goes.
 

@@ -17,10 +17,11 @@ from ssdet.data.clips import Clips
 from ssdet.models import build_slowfast
 from ssdet.models.lateral import RATIO
 from ssdet.models.slowfast import FRESH, from_single_streams
-from ssdet.stage import StageError, run
+from ssdet.stage import run
 from ssdet.train import detection, distributed, loop
 from ssdet.train.checkpoint import load_initial
-from ssdet.train.detectors import load_detector
+from ssdet.train.detectors import fine_weights
+from ssdet.train.inference import SEEN_THROUGH
 from ssdet.train.plan import plan_of_epochs
 from ssdet.train.run import add_training_arguments, begin
 from ssdet.train.setup import add_sections
@@ -65,7 +66,8 @@ def main(argv: list[str] | None = None) -> None:
             slow=args.slow,
             fast=args.fast,
         )
-        fast = fast_weights(args, data.classes)
+        seen = {name: getattr(args, name) for name in SEEN_THROUGH}
+        fast = fine_weights(args.fast_init, "--fast-init", data.classes, seen)
         torch.manual_seed(args.seed)
         config = ModelConfig.model_validate_json(args.model)
         model = build_slowfast(config, len(data.classes))
@@ -89,25 +91,6 @@ def main(argv: list[str] | None = None) -> None:
             factor=lambda name: factor if name.startswith(FRESH) else 1.0,
         )
         this.finish(weights, data.classes)
-
-
-def fast_weights(
-    args: argparse.Namespace, classes: tuple[str, ...]
-) -> dict[str, torch.Tensor]:
-    """Weights of the fast stream, which must have seen its frames as this run does.
-
-    Raises:
-        StageError: the checkpoint is of another stage, class list or configuration.
-    """
-    same = {name: getattr(args, name) for name in ("dataset", "spatial", "sampling")}
-    cpu = torch.device("cpu")
-    model, checkpoint = load_detector(args.fast_init, classes, same, cpu)
-    if checkpoint["stage"] != "fine":
-        raise StageError(
-            f"{args.fast_init} (--fast-init) is a checkpoint of {checkpoint['stage']};"
-            " the fast stream is a single one on all sampled frames, of train_fine"
-        )
-    return model.state_dict()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.grids import Sampling
-from ssdet.data.sampling import Timeline
-from ssdet.models import CoarseFine, SlowFast, X3DDetector
+from ssdet.data.sampling import Timeline, central_window
+from ssdet.models import CoarseFine, EndToEnd, SlowFast, X3DDetector
 from ssdet.models.grid_pool import TEMPERATURE
 from ssdet.models.lateral import RATIO
 from ssdet.models.x3d import FEATURES
@@ -166,7 +166,53 @@ def predict_with_grid(
     found: dict[str, Tensor] = {}
     with torch.inference_mode(), autocast(view.device, view.precision):
         logits = model(channels_last(video), fine, mask, start, found)  # (1, K, 4 L)
-    grid = found["grid"][0].double() * timeline.seconds_of_sample(samples - 1)
+    return _with_grid(logits, found, timeline, compat)
+
+
+def predict_end_to_end(
+    view: View,
+    compat: str,
+    model: EndToEnd,
+    record: VideoRecord,
+    timeline: Timeline,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run both streams, as `predict_both_with_grid`, and leave out the grid."""
+    return predict_both_with_grid(view, compat, model, record, timeline)[:2]
+
+
+def predict_both_with_grid(
+    view: View,
+    compat: str,
+    model: EndToEnd,
+    record: VideoRecord,
+    timeline: Timeline,
+) -> tuple[np.ndarray, np.ndarray, Sampling]:
+    """Run the coarse stream on the whole video, the fine one on the middle of it.
+
+    The fine stream sees as many frames as its weights over time are made for. They are
+    some of the coarse stream's; the reference's lie up to half a stride beside.
+
+    Returns:
+        As `predict_with_grid`.
+    """
+    samples, width = timeline.rows, model.coarse.fine_frames
+    video = channels_last(view.read(record.video_id, timeline, samples))
+    first = central_window(samples, width)
+    fine = channels_last(video[:, :, first : first + width])
+    mask = torch.ones(1, fine.shape[2], device=view.device)
+    start = torch.full((1,), -float(first), device=view.device)
+    found: dict[str, Tensor] = {}
+    with torch.inference_mode(), autocast(view.device, view.precision):
+        logits = model(video, fine, mask, start, found)[0]  # (1, K, 4 L)
+    return _with_grid(logits, found, timeline, compat)
+
+
+def _with_grid(
+    logits: Tensor, found: dict[str, Tensor], timeline: Timeline, compat: str
+) -> tuple[np.ndarray, np.ndarray, Sampling]:
+    """Logits (1, K, 4 L) with their times, and what Grid Pool left in `found`."""
+    length_s = timeline.seconds_of_sample(timeline.rows - 1)
+    grid = found["grid"][0].double() * length_s
     confidence = torch.sigmoid(found["confidence"][0].float() / TEMPERATURE)
     times = coarse_fine_times(timeline, logits.shape[2], compat)
     return (

@@ -15,7 +15,9 @@ from ssdet.data.frame_labels import frame_labels
 from ssdet.data.pack import Sampler
 from ssdet.data.sampling import (
     Timeline,
+    central_window,
     draw_start,
+    draw_start_before,
     feature_window,
     frames_in,
     window_samples,
@@ -178,7 +180,7 @@ def test_validation_crops_lie_evenly(frames, samples, stride):
         assert all(c[-1] == c[0] + (samples - 1) * stride < frames for c in clips)
 
 
-# -------------------------------------------------- stages: fine, coarse_fine, slowfast
+# -------------------------------------- stages: fine, coarse_fine, slowfast, end_to_end
 
 
 @many
@@ -233,3 +235,30 @@ def test_the_feature_window_lies_in_the_video_around_the_clip(
     if width > samples and rows >= samples:
         assert first <= start + ROUNDING
         assert min(rows, first + width) >= min(rows, start + samples) - 1
+
+
+@many
+@given(timelines, st.integers(1, 80), st.integers(1, 80), seeds)
+def test_a_fine_clip_begins_inside_the_video_no_later_than_the_coarse_one(
+    timeline, samples, fine_samples, seed
+):
+    frames, source = timeline.frames, generator(seed)
+    window = fine_samples * timeline.stride
+    start = draw_start(frames, samples * timeline.stride, source)
+    fine_start = draw_start_before(frames, window, start, source)
+    assert 0 <= fine_start <= min(start, max(0, frames - window))
+
+
+def test_all_starts_of_a_fine_clip_are_drawn():
+    """Of 10 frames, 4 in the window: up to the coarse clip's start, or up to 6."""
+    for start, latest in ((3, 3), (6, 6), (9, 6)):
+        source = generator(start)
+        drawn = {draw_start_before(10, 4, start, source) for _ in range(200)}
+        assert drawn == set(range(latest + 1))
+
+
+@pytest.mark.parametrize(
+    ("rows", "width", "first"), [(9, 4, 2), (8, 4, 2), (4, 4, 0), (3, 4, 0)]
+)
+def test_the_middle_of_a_video(rows, width, first):
+    assert central_window(rows, width) == first

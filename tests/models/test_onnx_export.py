@@ -13,7 +13,12 @@ from ssdet.data.frame_store import FrameStore
 from ssdet.data.predictions import Predictions
 from ssdet.evaluate import predict
 from ssdet.files import sha256
-from ssdet.models import build_coarse_fine, build_detector, build_slowfast
+from ssdet.models import (
+    build_coarse_fine,
+    build_detector,
+    build_end_to_end,
+    build_slowfast,
+)
 from ssdet.models.detector import X3DDetector
 from ssdet.models.onnx_export import export_onnx
 from ssdet.train import fine, pretrain
@@ -171,13 +176,19 @@ def checkpoint(path, stage):
         model = build_coarse_fine(config.model, config.coarse_fine, len(classes))
     elif stage == "slowfast":
         model = build_slowfast(config.model, len(classes))
+    elif stage == "end_to_end":
+        model = build_end_to_end(config.model, config.end_to_end, len(classes), 7)
     else:
         model = build_detector(config.model, len(classes))
-    sections = ("model", "spatial", "sampling", "coarse_fine")
+    sections = ("model", "spatial", "sampling", "coarse_fine", "end_to_end")
     found = {name: getattr(config, name).model_dump() for name in sections}
     content = {
         "stage": stage,
-        "config": {**found, "dataset": config.datasets["charades"].without_paths()},
+        "config": {
+            **found,
+            "dataset": config.datasets["charades"].without_paths(),
+            "pool": 7,
+        },
         "classes": classes,
         "weights": model.state_dict(),
     }
@@ -193,6 +204,7 @@ def checkpoint(path, stage):
             "checkpoint of coarse_fine, .* export a single-stream detector",
         ),
         ("slowfast", "checkpoint of slowfast, .* export a single-stream detector"),
+        ("end_to_end", "checkpoint of end_to_end, .* export a single-stream detector"),
         ("pretrain", "is a checkpoint of pretrain, which has no detector"),
     ],
 )

@@ -107,6 +107,18 @@ def test_a_shared_fine_stream_is_counted_once():
     assert row["multiply_adds_billion"] == 220
 
 
+def test_a_stream_trained_with_another_is_shared_with_none():
+    joint = pair("c", "f") | {"kind": "end_to_end"}
+    row = cost.row("x", [joint], COSTS, papers=True)
+    assert row["parameters_million"] == pytest.approx(110e-6)
+    assert (row["networks"], row["cvpr_2021_billion"]) == (
+        "Coarse-Fine, end to end",
+        None,
+    )
+    row = cost.row("x", [joint, pair("c", "f")], COSTS, papers=True)
+    assert row["multiply_adds_billion"] == 220
+
+
 def test_published_ensembles(tmp_path):
     pairs = [pair(x, y) for x in ("freeze", "mixup", "cutmix") for y in ("cls", x)]
     singles = [{"kind": "fine", "pretext": x} for x in ("freeze", "mixup", "cutmix")]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
-from ssdet.train import fine, pretrain, slowfast
+from ssdet.train import end_to_end, fine, pretrain, slowfast
 from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.distributed import World
 
@@ -105,6 +105,29 @@ def test_a_frozen_stream(tiny, pretrained, tmp_path):
 
     slowfast.main(training(one))
     two_processes("ssdet.train.slowfast", training(two))
+    assert_same_weights(one, two)
+
+
+def test_two_streams_that_are_trained_together(tiny, pretrained, tmp_path):
+    """Also without the fine stream's own loss, the only one of its head.
+
+    Like two parts in one process: rounding of the whole batch at once is another, and
+    so few values in a group amplify it.
+    """
+    one, two, stream = (tmp_path / f"{name}.pt" for name in ("one", "two", "fine"))
+    fine.main(tiny.fine(stream, pretrained))
+
+    def training(out):
+        arguments = with_values(
+            tiny.end_to_end(out, pretrained, stream), "model", dropout=0.0
+        )
+        values = {"epochs": 2, "warmup_epochs": 0, "bn_group": 1, "keep": "last"}
+        return with_values(
+            arguments, "end-to-end", fine_loss_weight=0, **values, **GENTLE
+        )
+
+    end_to_end.main([*training(one), "--accumulate", "2"])
+    two_processes("ssdet.train.end_to_end", training(two))
     assert_same_weights(one, two)
 
 

@@ -10,12 +10,12 @@ from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore, VideoFeatures, write_features
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.sampling import Timeline
-from ssdet.models import CoarseFine
+from ssdet.models import CoarseFine, EndToEnd, X3DDetector
 from ssdet.models.initial import initialise
 from ssdet.models.x3d import FEATURES
 from ssdet.stage import StageError
 from ssdet.train import whole_video
-from ssdet.train.whole_video import View, predict_coarse_fine
+from ssdet.train.whole_video import View, predict_coarse_fine, predict_end_to_end
 
 STRIDE, WINDOW = 4, 5
 CPU = torch.device("cpu")
@@ -102,3 +102,33 @@ def test_features_of_another_length_are_refused(video, features):
         StageError, match=rf"{timeline.rows} feature rows, its frames give"
     ):
         predict_coarse_fine(view, store, "fixed", network("fixed"), record, other)
+
+
+@pytest.mark.parametrize("compat", ["fixed", "reference"])
+@pytest.mark.parametrize("width", [WINDOW, 1000])
+def test_the_fine_stream_sees_the_middle_of_a_video(video, compat, width):
+    """As many frames as its weights are made for, the coarse stream all of them."""
+    view, record, timeline = video
+    coarse = network(compat)
+    coarse.fine_frames = width
+    fine = X3DDetector(
+        depth_factor=0.5,
+        width_factor=0.5,
+        head_width=16,
+        classes=3,
+        dropout=0.0,
+        mode="loc",
+    )
+    initialise(fine)
+    model = EndToEnd(coarse, fine, 2).eval()
+    logits, times = predict_end_to_end(view, compat, model, record, timeline)
+    first = max(0, (timeline.rows - width) // 2)
+    last = min(timeline.rows, first + width)
+    clip = view.read(record.video_id, timeline, timeline.rows)
+    with torch.no_grad():
+        maps, _ = fine.features_and_logits(clip[:, :, first:last], 2)
+        ones, start = torch.ones(1, last - first), torch.tensor([-float(first)])
+        expected = coarse(clip, maps, ones, start)
+    torch.testing.assert_close(torch.from_numpy(logits.T)[None], expected)
+    assert len(times) == len(logits) == 4 * -(-timeline.rows // 4)
+    assert (first > 0) == (width == WINDOW)

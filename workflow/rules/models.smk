@@ -25,6 +25,8 @@ def model_files(wildcards):
         trained = f"{model.kind}/{model.pretext}"
     elif model.kind == "slowfast":
         trained = f"slowfast/{model.slow}_{model.fast}"
+    elif model.kind == "end_to_end":
+        trained = f"end_to_end/{model.coarse}_{model.fine}"
     elif model.kind == "head":
         trained = f"heads/{model.head}/{model.pretext}"
         features = features_of(dataset, model.pretext, "testing")
@@ -118,7 +120,7 @@ def reported():
     """
     needed = set(in_ensembles())
     used = [cfg.models[member] for member in needed]
-    fine = {model.fine for model in used if model.kind == "coarse_fine"}
+    fine = {m.fine for m in used if m.kind in ("coarse_fine", "end_to_end")}
     fine |= {model.fast for model in used if model.kind == "slowfast"}
     fine |= {model.pretext for model in used if model.kind == "head"}
     for name, model in cfg.models.items():
@@ -141,7 +143,7 @@ def results_of(dataset):
 
 def gridded():
     """The models of the ensembles with Grid Pool: they choose the frames they see."""
-    kinds = ("coarse", "coarse_fine")
+    kinds = ("coarse", "coarse_fine", "end_to_end")
     return [name for name in in_ensembles() if cfg.models[name].kind in kinds]
 
 
