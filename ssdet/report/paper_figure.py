@@ -95,21 +95,20 @@ def paper_figure(
     ours = [s for s in published.series.values() if s.points[0].variant != "literature"]
     colours = {id(s): COLOURS[i % len(COLOURS)] for i, s in enumerate(ours)}
     for series in published.series.values():
-        colour, before = colours.get(id(series), GREY), len(axes.get_lines())
+        colour, drawn = colours.get(id(series), GREY), []
         for point in series.points:
             mark: dict[str, Any] = {"marker": MARKS[point.variant], "linestyle": "none"}
             x = point.multiply_adds_billion
             if not generated:
-                y = point.published
-                axes.plot(x, y, markerfacecolor="none", color=colour, **mark)
+                drawn.append((x, point.published))
+                axes.plot(*drawn[-1], markerfacecolor="none", color=colour, **mark)
             if point.result is not None and point.result in values:
-                x = costs.get(point.result, x)
-                axes.plot(x, values[point.result], color=colour, **mark)
-        lines = axes.get_lines()[before:]
-        if lines:
+                drawn.append((costs.get(point.result, x), values[point.result]))
+                axes.plot(*drawn[-1], color=colour, **mark)
+        if drawn:
             axes.annotate(
                 series.label,
-                tuple(lines[0].get_xydata()[0]),
+                drawn[0],
                 xytext=(-6, -3),
                 textcoords="offset points",
                 ha="right",
