@@ -12,6 +12,8 @@ LAYERS = ("data", "augment", "models", "train", "features", "evaluate", "report"
 TOP = {"cli", "commands", "__main__"}
 # Machines that only train have none of these: they are imported where they are used.
 OPTIONAL = {"av", "matplotlib", "onnx", "onnxruntime", "snakemake", "triton"}
+# Except by modules that are imported themselves only where they are used.
+LATE = ("ssdet.kernels.gpu.convolution", "ssdet.kernels.gpu.depthwise")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -78,7 +80,24 @@ def test_what_may_be_absent_is_imported_where_it_is_used(path):
         if isinstance(statement, ast.Import | ast.ImportFrom)
         for name in imports(ast.Module([statement], []), name_of(path)[:-1])
     }
+    if ".".join(name_of(path)) in LATE:
+        named.discard("triton")
     assert not named & OPTIONAL
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(name_of(path)))
+def test_what_needs_triton_is_imported_where_it_is_used(path):
+    own = name_of(path)
+    if ".".join(own) in LATE:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {
+        name
+        for statement in top_level(tree)
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for name in imports(ast.Module([statement], []), own[:-1])
+    }
+    assert not [name for name in named if name.startswith(LATE)]
 
 
 def test_planning_needs_no_pytorch():

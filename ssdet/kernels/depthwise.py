@@ -4,7 +4,7 @@ PyTorch's CPU backward of a depthwise conv3d takes many times its forward. The g
 of the input is itself a depthwise convolution, of the output's gradient with the
 mirrored kernel (zeros put between its pixels first, where the stride was 2), and oneDNN
 runs that fast in channels_last_3d. The gradient of the weight stays PyTorch's own. On
-other devices, `F.conv3d` does all.
+other devices, `F.conv3d` does all, or Triton kernels where they are switched on (`gpu`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ssdet.kernels.gpu.switch import covers
 
 
 def depthwise_conv3d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
@@ -38,6 +40,12 @@ def depthwise_conv3d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
         )
     if stride not in (1, 2):
         raise ValueError(f"the spatial stride must be 1 or 2, got {stride}")
+    if covers(x, weight):
+        from ssdet.kernels.gpu.depthwise import depthwise
+
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        return depthwise(x, weight, stride)
     if x.device.type == "cpu" and x.requires_grad and torch.is_grad_enabled():
         if torch.is_autocast_enabled("cpu"):  # which does not look into what follows
             half = torch.get_autocast_dtype("cpu")

@@ -1,0 +1,1 @@
+"""Triton kernels for GPUs, imported only where they run: Triton may be absent."""
