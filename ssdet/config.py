@@ -104,7 +104,9 @@ from ssdet.sections.spot import (
     SpotNetwork,
     SpotOptimizer,
     SpotPretrain,
+    SpotReport,
     SpotTrain,
+    SpotVariant,
     SpotWindows,
 )
 
@@ -217,6 +219,12 @@ class Config(Section):
         if self.classification not in self.datasets:
             raise ValueError(
                 f"classification is {self.classification!r}, which is not one of"
+                f" datasets: {', '.join(sorted(self.datasets))}"
+            )
+        reported = sorted(set(self.spot.report.datasets) - set(self.datasets))
+        if reported:
+            raise ValueError(
+                f"spot.report.datasets names {', '.join(reported)}, which is not one of"
                 f" datasets: {', '.join(sorted(self.datasets))}"
             )
         shares = self.data.max_missing_fraction

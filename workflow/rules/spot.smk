@@ -1,6 +1,7 @@
 """SPOT: segments of actions, from features of videos of which only some have labels.
 
-`labels` is the share of the training videos that keep theirs, in percent.
+`labels` is the share of the training videos that keep theirs, in percent; `variant` is
+nothing, or _ and one of `spot.variants`.
 """
 
 
@@ -63,13 +64,13 @@ rule train_spot:
         init=spot_init,
         split=published_split,
     output:
-        checkpoint=results("{dataset}/spot/{labels}/checkpoint.pt"),
-        record=results("{dataset}/spot/{labels}/checkpoint.json"),
-        metrics=results("{dataset}/spot/{labels}/checkpoint.jsonl"),
+        checkpoint=results("{dataset}/spot/{labels}{variant}/checkpoint.pt"),
+        record=results("{dataset}/spot/{labels}{variant}/checkpoint.json"),
+        metrics=results("{dataset}/spot/{labels}{variant}/checkpoint.jsonl"),
     log:
-        results("logs/train_spot/{dataset}/{labels}.log"),
+        results("logs/train_spot/{dataset}/{labels}{variant}.log"),
     benchmark:
-        results("benchmarks/train_spot/{dataset}/{labels}.tsv")
+        results("benchmarks/train_spot/{dataset}/{labels}{variant}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -93,8 +94,8 @@ rule train_spot:
         validation=section("validation"),
         network=cfg.spot.network.canonical(),
         features=canonical_json(cfg.spot.features.without_paths()),
-        losses=cfg.spot.losses.canonical(),
-        train=cfg.spot.train.canonical(),
+        losses=spot_weights,
+        train=spot_training,
         split_seed=cfg.spot.labels.seed,
         seed=cfg.seed,
         revision=revision("ssdet.train.spot"),
@@ -121,14 +122,14 @@ rule train_spot:
 rule detect_spot:
     input:
         unpack(lambda wildcards: snippets(wildcards.dataset, "testing")),
-        checkpoint=results("{dataset}/spot/{labels}/checkpoint.pt"),
+        checkpoint=results("{dataset}/spot/{labels}{variant}/checkpoint.pt"),
         external=external_scores,
     output:
-        detections=results("{dataset}/spot/{labels}/detections.json"),
+        detections=results("{dataset}/spot/{labels}{variant}/detections.json"),
     log:
-        results("logs/detect_spot/{dataset}/{labels}.log"),
+        results("logs/detect_spot/{dataset}/{labels}{variant}.log"),
     benchmark:
-        results("benchmarks/detect_spot/{dataset}/{labels}.tsv")
+        results("benchmarks/detect_spot/{dataset}/{labels}{variant}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.infer.threads
@@ -169,24 +170,24 @@ rule detect_spot:
 rule evaluate_segments:
     input:
         unpack(lambda wildcards: annotated(wildcards.dataset)),
-        detections=results("{dataset}/spot/{labels}/detections.json"),
+        detections=results("{dataset}/spot/{labels}{variant}/detections.json"),
         table=lambda wildcards: snippet_table(wildcards.dataset),
         external=external_scores,
     output:
         result=report(
-            results("{dataset}_spot_{labels}.json"),
+            results("{dataset}_spot_{labels}{variant}.json"),
             caption="../report/result.rst",
             category="Results",
             subcategory="Segments",
             labels={
                 "data set": "{dataset}",
-                "result": "SPOT, {labels} % of the labels",
+                "result": "SPOT, {labels} % of the labels{variant}",
             },
         ),
     log:
-        results("logs/evaluate_segments/{dataset}_spot_{labels}.log"),
+        results("logs/evaluate_segments/{dataset}_spot_{labels}{variant}.log"),
     benchmark:
-        results("benchmarks/evaluate_segments/{dataset}_spot_{labels}.tsv")
+        results("benchmarks/evaluate_segments/{dataset}_spot_{labels}{variant}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.report.threads
@@ -211,6 +212,6 @@ rule evaluate_segments:
         " --training {input.training:q} --testing {input.testing:q}"
         " --classes={params.classes:q} --inventory={params.inventory:q}"
         " --features-table={params.table:q}"
-        " --detections {input.detections:q} --result-name spot_{wildcards.labels}"
+        " --detections {input.detections:q} --result-name spot_{wildcards.labels}{wildcards.variant}"
         " --external-scores={params.external:q}"
         " --seed {params.seed} --out {output.result:q} 2> {log:q}"
