@@ -6,7 +6,7 @@ Source: coarse_fine, section 9.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -90,21 +90,34 @@ def group_by_rate(
 
 
 def mean_streams(
-    groups: Sequence[Sequence[Predictions]], videos: Sequence[EvaluatedVideo]
+    groups: Sequence[Sequence[Predictions]],
+    videos: Sequence[EvaluatedVideo],
+    score: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> dict[str, list[Stream]]:
-    """The mean of each group's logits, for every video, weighted by its members."""
+    """The mean of each group's logits, for every video, weighted by its members.
+
+    Args:
+        groups: members, by the rate of their rows.
+        videos: what is evaluated.
+        score: what is averaged instead, made of a member's logits (T, K).
+    """
     total = sum(len(group) for group in groups)
     streams = {}
     for video in videos:
         streams[video.video_id] = [
             Stream(
-                mean_logits([member[video.video_id][0] for member in group]),
+                mean_logits([score(member[video.video_id][0]) for member in group]),
                 group[0].times_s(video.video_id),
                 len(group) / total,
             )
             for group in groups
         ]
     return streams
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The logistic function of logits of any shape, in float64."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64))))
 
 
 def mean_logits(logits: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import statistics
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from ssdet.files import write_text
 from ssdet.report import table_text
 from ssdet.report.paper_tables import GENERATED
 from ssdet.report.published import SegmentRow, SegmentTable
+from ssdet.report.seeds import Result, by_name
 
 REVISION = 1
 BLIND = {
@@ -27,7 +28,7 @@ BLIND = {
 }
 NOTE = """\
 mAP of segments in percent, the average over tIoU {first:g} to {last:g} where no tIoU is
-named. *Ours*: mean over the seeds; *spread*: their standard deviation. *Blind*: one
+named. *Ours*: mean over the seeds; *±*: their standard deviation. *Blind*: one
 segment for each video, from its start to its end, for which nobody looked at when
 something happens, called by the class that most training videos show, or by the first
 annotated class of the video.
@@ -61,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, write both tables."""
     args = arguments().parse_args(argv)
     table = SegmentTable.model_validate_json(args.table)
-    found = by_name([read_result(path, args.dataset_name) for path in args.results])
+    found = by_name(args.results, args.dataset_name, read_result)
     lines = [line(name, row, table, found) for name, row in table.rows.items()]
     write_text(args.out_csv, table_text.as_csv(lines, list(lines[0])))
     write_text(args.out_md, as_markdown(table, lines, args.generated))
@@ -70,17 +71,17 @@ def main(argv: list[str] | None = None) -> None:
     )
 
 
-def read_result(path: Path, dataset: str) -> dict[str, Any]:
+def read_result(path: Path) -> dict[str, Any]:
     """Read a result of the stage `evaluate_segments`.
 
     Raises:
-        ValueError: the file is absent, is no such result, or of another data set.
+        ValueError: the file is absent or is no such result.
     """
     if not path.is_file():
         raise ValueError(f"no result at {path}; run evaluate_segments first")
     try:
         result = dict(json.loads(path.read_text(encoding="utf-8")))
-        for key in ("name", "seed", "videos", "external_scores"):
+        for key in ("dataset", "name", "seed", "videos", "external_scores"):
             result[key]
         for key in ("segment_map", "content_free"):
             result["metrics"][key]
@@ -89,37 +90,20 @@ def read_result(path: Path, dataset: str) -> dict[str, Any]:
         raise ValueError(
             f"{path} is not a result of evaluate_segments ({what}); make it again"
         ) from None
-    if result["dataset"] != dataset:
-        raise ValueError(f"{path} is of {result['dataset']}, the table of {dataset}")
     return result
-
-
-def by_name(results: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Name -> its results by rising seed.
-
-    Raises:
-        ValueError: a result is given twice.
-    """
-    found: dict[str, list[dict[str, Any]]] = {}
-    for result in sorted(results, key=lambda result: int(result["seed"])):
-        others = found.setdefault(result["name"], [])
-        if any(other["seed"] == result["seed"] for other in others):
-            raise ValueError(f"{result['name']} of seed {result['seed']} comes twice")
-        others.append(result)
-    return found
 
 
 def line(
     name: str,
     row: SegmentRow,
     table: SegmentTable,
-    found: Mapping[str, Sequence[Mapping[str, Any]]],
+    found: Mapping[str, Sequence[Result]],
 ) -> Line:
     """One row, with everything that the csv holds; percentages are not rounded."""
     results = found.get(row.result or "", ())
     measured = [result["metrics"]["segment_map"][table.measure] for result in results]
     ours = [100 * scores["average_map"] for scores in measured]
-    mean = statistics.fmean(ours) if ours else None
+    mean = fmean(ours) if ours else None
     published = row.published[-1]
     values: Line = {
         "row": name,
@@ -128,7 +112,7 @@ def line(
         "status": _status(row, results),
         "published_percent": published,
         "ours_percent": mean,
-        "spread_percent": statistics.stdev(ours) if len(ours) > 1 else None,
+        "spread_percent": stdev(ours) if len(ours) > 1 else None,
         "difference": None if mean is None or published is None else mean - published,
         "seeds": " ".join(str(result["seed"]) for result in results),
     }
@@ -163,7 +147,7 @@ def as_markdown(table: SegmentTable, lines: Sequence[Line], generated: bool) -> 
         "labels_percent": "labels, %",
         "published_percent": "published",
         "ours_percent": "ours",
-        "spread_percent": "spread",
+        "spread_percent": "±",
         "difference": "difference",
         "seeds": "seeds",
     }
@@ -194,7 +178,7 @@ def _place(scores: Mapping[str, Any], tiou: float) -> int:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None
+    return fmean(values) if values else None
 
 
 def _any(lines: Sequence[Line], column: str) -> bool:

@@ -140,6 +140,19 @@ def test_result_of_two_members(home):
     assert found["map_25_weighted"] == pytest.approx(weighted, abs=1e-12)
     chance = (counts / len(labels)).mean()
     assert found["chance"]["dense_map"] == pytest.approx(chance, abs=1e-12)
+    chances = [
+        {n: (1 / (1 + np.exp(-x)), t) for n, (x, t) in m.items()}
+        for m in (first, second)
+    ]
+    scores, labels, official, instants = expected_scores(chances)
+    of_chances = metrics.average_precision(scores, labels).mean()
+    assert found["probability_mean"]["dense_map"] == pytest.approx(
+        of_chances, abs=1e-12
+    )
+    ap_25 = metrics.average_precision(official, instants)
+    assert found["probability_mean"]["map_25"] == pytest.approx(ap_25.mean(), abs=1e-12)
+    assert found["probability_mean"]["dense_map"] != found["dense_map"]
+    ap_25 = metrics.average_precision(*expected_scores([first, second])[2:])
     for k, row in enumerate(found["per_class"]):
         assert row["class"] == CLASSES[k]
         assert row["positives"] == counts[k] and row["positives_25"] == counts_25[k]
@@ -160,6 +173,7 @@ def test_what_a_result_says(home):
         "provenance",
     ]
     assert (result["dataset"], result["name"], result["seed"]) == ("home", "both", 3)
+    assert result["metrics"]["probability_mean"] is None  # of one model, the same
     assert result["videos"] == {
         "expected": 3,
         "evaluated": 3,

@@ -1,11 +1,11 @@
 """What SPOT reads: snippets of features, label shares, scores of others."""
 
 
-def snippets(dataset, split):
+def snippets(wildcards, split):
     """What SPOT reads of the videos of a split."""
-    features = cfg.spot.features
+    dataset, features = wildcards.dataset, cfg.spot.features
     if features.source == "store":
-        read = feature_shards(dataset, features.pretext, split)
+        read = feature_shards(wildcards, features.pretext, split)
     else:
         read = features.folders[dataset]
     return {**annotated(dataset), "features": read, "table": snippet_table(dataset)}
@@ -48,8 +48,8 @@ def spot_weights(wildcards):
 
 def spot_init(wildcards):
     """The weights that SPOT starts from, if it does."""
-    pretrained = results(f"{wildcards.dataset}/spot/pretrain/checkpoint.pt")
-    named = {"pretrain_spot": pretrained, "random": []}
+    folder = f"{wildcards.run}{wildcards.dataset}/spot/pretrain"
+    named = {"pretrain_spot": results(f"{folder}/checkpoint.pt"), "random": []}
     init = cfg.spot.training(variant(wildcards)).init
     return named.get(init, init)
 
@@ -75,9 +75,10 @@ def reported_shares():
 
 
 def spot_results(wildcards):
-    """The results that the table of a data set compares."""
+    """The results that the table of a data set compares, by all seeds of tables."""
     return [
-        results(f"{wildcards.dataset}_spot_{labels}{variant and '_'}{variant}.json")
+        results(f"{run}{wildcards.dataset}_spot_{labels}{variant and '_'}{variant}.json")
+        for run in ("", *(f"seed_{seed}/" for seed in cfg.seeds.tables))
         for labels, variant in reported_shares()
     ]
 

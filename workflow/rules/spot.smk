@@ -7,15 +7,15 @@ nothing, or _ and one of `spot.variants`.
 
 rule pretrain_spot:
     input:
-        unpack(lambda wildcards: snippets(wildcards.dataset, "training")),
+        unpack(lambda wildcards: snippets(wildcards, "training")),
     output:
-        checkpoint=results("{dataset}/spot/pretrain/checkpoint.pt"),
-        record=results("{dataset}/spot/pretrain/checkpoint.json"),
-        metrics=results("{dataset}/spot/pretrain/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/spot/pretrain/checkpoint.pt"),
+        record=results("{run}{dataset}/spot/pretrain/checkpoint.json"),
+        metrics=results("{run}{dataset}/spot/pretrain/checkpoint.jsonl"),
     log:
-        results("logs/pretrain_spot/{dataset}.log"),
+        results("logs/pretrain_spot/{run}{dataset}.log"),
     benchmark:
-        results("benchmarks/pretrain_spot/{dataset}.tsv")
+        results("benchmarks/pretrain_spot/{run}{dataset}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -39,7 +39,7 @@ rule pretrain_spot:
         features=canonical_json(cfg.spot.features.without_paths()),
         losses=cfg.spot.losses.canonical(),
         pretrain=cfg.spot.pretrain.canonical(),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.pretrain_spot"),
     message:
         "Pretraining SPOT on {wildcards.dataset}, on {resources.gpu} GPUs"
@@ -60,17 +60,17 @@ rule pretrain_spot:
 
 rule train_spot:
     input:
-        unpack(lambda wildcards: snippets(wildcards.dataset, "training")),
+        unpack(lambda wildcards: snippets(wildcards, "training")),
         init=spot_init,
         split=published_split,
     output:
-        checkpoint=results("{dataset}/spot/{labels}{variant}/checkpoint.pt"),
-        record=results("{dataset}/spot/{labels}{variant}/checkpoint.json"),
-        metrics=results("{dataset}/spot/{labels}{variant}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/spot/{labels}{variant}/checkpoint.pt"),
+        record=results("{run}{dataset}/spot/{labels}{variant}/checkpoint.json"),
+        metrics=results("{run}{dataset}/spot/{labels}{variant}/checkpoint.jsonl"),
     log:
-        results("logs/train_spot/{dataset}/{labels}{variant}.log"),
+        results("logs/train_spot/{run}{dataset}/{labels}{variant}.log"),
     benchmark:
-        results("benchmarks/train_spot/{dataset}/{labels}{variant}.tsv")
+        results("benchmarks/train_spot/{run}{dataset}/{labels}{variant}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -97,7 +97,7 @@ rule train_spot:
         losses=spot_weights,
         train=spot_training,
         split_seed=cfg.spot.labels.seed,
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.spot"),
     message:
         "Training SPOT on {wildcards.dataset} with {wildcards.labels} % of the labels,"
@@ -121,15 +121,15 @@ rule train_spot:
 
 rule detect_spot:
     input:
-        unpack(lambda wildcards: snippets(wildcards.dataset, "testing")),
-        checkpoint=results("{dataset}/spot/{labels}{variant}/checkpoint.pt"),
+        unpack(lambda wildcards: snippets(wildcards, "testing")),
+        checkpoint=results("{run}{dataset}/spot/{labels}{variant}/checkpoint.pt"),
         external=external_scores,
     output:
-        detections=results("{dataset}/spot/{labels}{variant}/detections.json"),
+        detections=results("{run}{dataset}/spot/{labels}{variant}/detections.json"),
     log:
-        results("logs/detect_spot/{dataset}/{labels}{variant}.log"),
+        results("logs/detect_spot/{run}{dataset}/{labels}{variant}.log"),
     benchmark:
-        results("benchmarks/detect_spot/{dataset}/{labels}{variant}.tsv")
+        results("benchmarks/detect_spot/{run}{dataset}/{labels}{variant}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.infer.threads
@@ -170,24 +170,28 @@ rule detect_spot:
 rule evaluate_segments:
     input:
         unpack(lambda wildcards: annotated(wildcards.dataset)),
-        detections=results("{dataset}/spot/{labels}{variant}/detections.json"),
+        detections=results("{run}{dataset}/spot/{labels}{variant}/detections.json"),
         table=lambda wildcards: snippet_table(wildcards.dataset),
         external=external_scores,
     output:
         result=report(
-            results("{dataset}_spot_{labels}{variant}.json"),
+            results("{run}{dataset}_spot_{labels}{variant}.json"),
             caption="../report/result.rst",
             category="Results",
             subcategory="Segments",
-            labels={
-                "data set": "{dataset}",
-                "result": "SPOT, {labels} % of the labels{variant}",
+            labels=lambda wildcards: {
+                "data set": wildcards.dataset,
+                "result": f"SPOT, {wildcards.labels} % of the labels"
+                f"{wildcards.variant.replace('_', ' ')}",
+                "seed": str(seed_of(wildcards)),
             },
         ),
     log:
-        results("logs/evaluate_segments/{dataset}_spot_{labels}{variant}.log"),
+        results("logs/evaluate_segments/{run}{dataset}_spot_{labels}{variant}.log"),
     benchmark:
-        results("benchmarks/evaluate_segments/{dataset}_spot_{labels}{variant}.tsv")
+        results(
+            "benchmarks/evaluate_segments/{run}{dataset}_spot_{labels}{variant}.tsv"
+        )
     conda:
         "../../environment.yml"
     threads: cfg.resources.report.threads
@@ -201,7 +205,7 @@ rule evaluate_segments:
         table=lambda wildcards, input: optional(input.table),
         external=lambda wildcards, input: optional(input.external),
         dataset=dataset_section,
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.evaluate.segments"),
     message:
         "Evaluating SPOT on {wildcards.dataset}, with {wildcards.labels} % of the labels"
@@ -212,6 +216,7 @@ rule evaluate_segments:
         " --training {input.training:q} --testing {input.testing:q}"
         " --classes={params.classes:q} --inventory={params.inventory:q}"
         " --features-table={params.table:q}"
-        " --detections {input.detections:q} --result-name spot_{wildcards.labels}{wildcards.variant}"
+        " --detections {input.detections:q}"
+        " --result-name spot_{wildcards.labels}{wildcards.variant}"
         " --external-scores={params.external:q}"
         " --seed {params.seed} --out {output.result:q} 2> {log:q}"
