@@ -60,6 +60,7 @@ from ssdet.sections.detectors import (
     MultigridConfig,
     PredictConfig,
     PretrainConfig,
+    PretrainWithLabels,
     SamplingConfig,
     SlowConfig,
     SlowFastConfig,
@@ -100,6 +101,7 @@ from ssdet.sections.spot import (
     SpotDetectConfig,
     SpotFeatures,
     SpotFeaturesConfig,
+    SpotFrameLabels,
     SpotLabels,
     SpotLosses,
     SpotNetwork,
@@ -150,7 +152,7 @@ class Config(Section):
     model: ModelConfig
     spatial: SpatialConfig
     sampling: SamplingConfig
-    pretrain: PretrainConfig
+    pretrain: PretrainWithLabels
     augment: AugmentConfig
     validation: ValidationConfig
     fine: FineConfig

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OVERRIDES = (
     "activitynet",
     "demo",
+    "demo_spot",
     "demo_tables",
     "from_scratch",
     "gpu_demo",

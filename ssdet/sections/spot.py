@@ -174,6 +174,13 @@ class SpotDetectConfig(SpotDetect):
         return self.model_dump(mode="json", exclude={"external_scores"})
 
 
+class SpotFrameLabels(Section):
+    """What a detector is sure of, as labels over time."""
+
+    sure_class: Fraction
+    sure_mask: Fraction
+
+
 class SpotVariant(Section):
     """What another way of training changes; null: as in the sections themselves."""
 
@@ -201,6 +208,7 @@ class SpotConfig(Section):
     pretrain: SpotPretrain
     train: SpotTrain
     detect: SpotDetectConfig
+    frame_labels: SpotFrameLabels
     variants: dict[Name, SpotVariant]
     report: SpotReport
 

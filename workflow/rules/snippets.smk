@@ -65,6 +65,26 @@ def external_scores(wildcards):
     return cfg.spot.detect.external_scores.get(wildcards.dataset, [])
 
 
+def pretraining_labels():
+    """The labels over time that `pretrain` takes in place of one for each clip, if any.
+
+    SPOT on features of ours comes after `pretrain`: then they must be of another folder.
+    """
+    path = cfg.pretrain.frame_labels
+    if path is None:
+        return []
+    ours = Path(path).is_relative_to(cfg.results)
+    if ours and cfg.spot.features.source == "store":
+        fail(
+            f"pretrain.frame_labels: {path} would be made from features of a detector"
+            " that is trained after pretraining. Set spot.features.source to files, or"
+            " take the file from another `results` folder"
+        )
+    if not ours and not Path(path).is_file():
+        fail(f"pretrain.frame_labels: no file {path} (null: one label for each clip)")
+    return path
+
+
 # --------------------------------------------------------------------------- the table
 
 
@@ -77,7 +97,9 @@ def reported_shares():
 def spot_results(wildcards):
     """The results that the table of a data set compares, by all seeds of tables."""
     return [
-        results(f"{run}{wildcards.dataset}_spot_{labels}{variant and '_'}{variant}.json")
+        results(
+            f"{run}{wildcards.dataset}_spot_{labels}{variant and '_'}{variant}.json"
+        )
         for run in ("", *(f"seed_{seed}/" for seed in cfg.seeds.tables))
         for labels, variant in reported_shares()
     ]

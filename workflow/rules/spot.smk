@@ -167,6 +167,53 @@ rule detect_spot:
         " --device {resources.device} --out {output.detections:q} 2> {log:q}"
 
 
+rule label_frames:
+    input:
+        unpack(lambda wildcards: snippets(wildcards, "training")),
+        checkpoint=results("{run}{dataset}/spot/{labels}{variant}/checkpoint.pt"),
+    output:
+        frame_labels=results("{run}{dataset}/spot/{labels}{variant}/frame_labels.h5"),
+    log:
+        results("logs/label_frames/{run}{dataset}/{labels}{variant}.log"),
+    benchmark:
+        results("benchmarks/label_frames/{run}{dataset}/{labels}{variant}.tsv")
+    conda:
+        "../../environment.yml"
+    threads: cfg.resources.infer.threads
+    resources:
+        gpu=cfg.resources.infer.gpu,
+        mem_mb=cfg.resources.infer.mem_mb,
+        runtime=runtime("infer"),
+        device=cfg.resources.device,
+    params:
+        classes=lambda wildcards, input: optional(input.classes),
+        inventory=lambda wildcards, input: optional(input.inventory),
+        table=lambda wildcards, input: optional(input.table),
+        folder=lambda wildcards, input: features_folder(input.features),
+        dataset=dataset_section,
+        data=losses,
+        frames=section("frames"),
+        network=cfg.spot.network.canonical(),
+        features=canonical_json(cfg.spot.features.without_paths()),
+        frame_labels=cfg.spot.frame_labels.canonical(),
+        revision=revision("ssdet.evaluate.label_frames"),
+    message:
+        "Labels over time of {wildcards.dataset} by SPOT with {wildcards.labels} % of the"
+        " labels"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.evaluate.label_frames"
+        " --name {wildcards.dataset} --dataset {params.dataset:q}"
+        " --training {input.training:q} --testing {input.testing:q}"
+        " --classes={params.classes:q} --inventory={params.inventory:q}"
+        " --frames {params.frames:q} --data {params.data:q}"
+        " --features-dir {params.folder:q} --features-table={params.table:q}"
+        " --network {params.network:q} --features {params.features:q}"
+        " --frame-labels {params.frame_labels:q}"
+        " --checkpoint {input.checkpoint:q}"
+        " --device {resources.device} --out {output.frame_labels:q} 2> {log:q}"
+
+
 rule evaluate_segments:
     input:
         unpack(lambda wildcards: annotated(wildcards.dataset)),
