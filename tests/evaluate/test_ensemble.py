@@ -348,6 +348,31 @@ def test_members_that_see_every_fourth_frame_are_averaged_with_the_others(home):
     assert alone == pytest.approx(ap, abs=1e-9)
 
 
+def fewer(logits, rows):
+    """As a head on published features gives them, of which some videos have fewer."""
+    kept = {name: len(x) - rows.get(name, 0) for name, (x, _) in logits.items()}
+    return {
+        name: (x[: kept[name]], np.arange(kept[name]) * FRAMES[name] / FPS / kept[name])
+        for name, (x, _) in logits.items()
+    }
+
+
+def test_features_that_differ_by_a_row_are_averaged_at_the_frames(home):
+    """RGB and flow: each video's rows are spread over all of it."""
+    members = [fewer(home.logits(1), {}), fewer(home.logits(2), {"a": 1, "b": 2})]
+    paths = [home.member(f"m{n}", logits) for n, logits in enumerate(members)]
+    scores, labels, _, _ = expected_scores(members)
+    ap = metrics.average_precision(scores, labels).mean()
+    assert home.run(*paths)["metrics"]["dense_map"] == pytest.approx(ap, abs=1e-9)
+
+
+def test_features_that_differ_by_more_rows_are_refused(home):
+    members = [fewer(home.logits(1), {}), fewer(home.logits(2), {"a": 3})]
+    paths = [home.member(f"m{n}", logits) for n, logits in enumerate(members)]
+    with pytest.raises(StageError, match="video a has 12 rows, there it has 15"):
+        home.run(*paths)
+
+
 @pytest.mark.parametrize("third", ["single", "two_stream"])
 def test_a_kind_at_two_rates_is_refused(home, third):
     two_stream, single = home.logits(2, two_stream=True), home.logits(1)

@@ -107,7 +107,7 @@ def spot_results(wildcards):
 
 def spot_rows(dataset):
     """The table of a data set: published rows, then those that are ours alone."""
-    table = PAPER.segments.get(dataset)
+    table = None if is_generated(dataset) else PAPER.segments.get(dataset)
     return with_own_rows(table, dataset, cfg.spot.report.tiou, reported_shares())
 
 
