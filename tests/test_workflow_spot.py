@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.test_workflow import RESULTS, changed, plan, snakemake
 from tests.train.spot_sets import WIDTH
@@ -105,6 +106,42 @@ def test_folders_that_are_not_there(tmp_path):
     assert "spot.features.folders.mine: no folder features" in said
     assert "datasets.mine.annotations.training: no file labels.csv" in said
     assert "unseen" not in said  # videos are not needed
+
+
+def test_pretraining_on_labels_of_spot(tmp_path):
+    """SPOT on features of others, its labels over time, then the pretraining."""
+    rows = [
+        f"v{n},1,2,c{n % 2},{s}" for n, s in enumerate(["training"] * 3 + ["testing"])
+    ]
+    rows = ["video_id,start_s,end_s,label,split", *rows]
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    for folder in ("features", "unseen"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "v0.mp4").touch()
+    own(tmp_path)
+    more = yaml.safe_load((tmp_path / "changed.yaml").read_text())
+    labels = f"{RESULTS}/mine/spot/10/frame_labels.h5"
+    more |= {"classification": "mine", "pretrain": {"frame_labels": labels}}
+    config = changed(tmp_path, **more)
+    target = f"{RESULTS}/pretrain/cls/checkpoint.pt"
+    jobs = plan(tmp_path, target, config=config)
+    stages = ("pretrain_spot", "train_spot", "label_frames", "pretrain")
+    assert [jobs[stage] for stage in stages] == [1] * 4
+    assert not jobs["detect_spot"] and not jobs["extract_features"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (f"{RESULTS}/charades/spot/10/frame_labels.h5", "trained after pretraining"),
+        ("other/frame_labels.h5", "pretrain.frame_labels: no file other/frame_labels"),
+    ],
+)
+def test_labels_that_cannot_be_there_before_pretraining(tmp_path, path, message):
+    config = changed(tmp_path, pretrain={"frame_labels": path})
+    target = f"{RESULTS}/pretrain/cls/checkpoint.pt"
+    status, said = snakemake(tmp_path, "--dry-run", target, config=config)
+    assert (status, message in said) == (1, True), said
 
 
 @pytest.mark.slow
