@@ -223,7 +223,7 @@ rule evaluate_segments:
     output:
         result=report(
             results("{run}{dataset}_spot_{labels}{variant}.json"),
-            caption="../report/result.rst",
+            caption="../report/segments.rst",
             category="Results",
             subcategory="Segments",
             labels=lambda wildcards: {
