@@ -62,7 +62,7 @@ def test_overrides_are_valid(recipe, name):
 
 def test_every_config_file_is_known():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"config", "tables", *OVERRIDES}
+    assert files == {"config", "tables", "demo_rows", *OVERRIDES}
 
 
 @pytest.mark.parametrize("name", ["demo", "test", "gpu_demo"])

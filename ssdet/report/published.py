@@ -46,6 +46,16 @@ class Table(Section):
             raise ValueError(f"baseline {self.baseline!r} is not one of rows")
         return self
 
+    def of_generated_videos(self) -> Table:
+        """Its rows that name results, without numbers that do not concern them."""
+        rows = {
+            name: row.model_copy(update={"published": None})
+            for name, row in self.rows.items()
+            if row.result is not None
+        }
+        kept = self.baseline if self.baseline in rows else None
+        return self.model_copy(update={"rows": rows, "baseline": kept})
+
 
 class Point(Section):
     """One mark of the figure: published, and which of our results stands beside it."""
