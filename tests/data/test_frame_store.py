@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from ssdet.data import frame_store
 from ssdet.data.frame_shard import PackedVideo, write_frames
 from ssdet.data.frame_store import FrameInfo, FrameStore
+from ssdet.data.jpeg import decode_jpegs
 
 
 def pack(folder, video_id, greys, size=(16, 24)):
@@ -113,15 +115,30 @@ def test_same_pixels_as_pillow(tmp_path):
 
 def test_repeated_frames_are_decoded_once(store, monkeypatch):
     decoded = []
-    real = FrameStore._decode
 
-    def counted(self, encoded, *others):
-        decoded.append(len(encoded))
-        return real(self, encoded, *others)
+    def counted(files, *others):
+        decoded.append(len(files))
+        return decode_jpegs(files, *others)
 
-    monkeypatch.setattr(FrameStore, "_decode", counted)
+    monkeypatch.setattr(frame_store, "decode_jpegs", counted)
     assert levels(store.read("cä", [7, 3, 7, 7, 3])) == [28, 12, 28, 28, 12]
     assert decoded == [2]
+
+
+def test_part_of_the_frames(tmp_path):
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (33, 47, 3), np.uint8))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG")
+    video = pack(tmp_path, "a", [0], (33, 47))
+    video.file.write_bytes(buffer.getvalue())
+    video.lengths[0] = buffer.tell()
+    write(tmp_path / "frames/shard-000.h5", [video])
+    store = FrameStore(tmp_path / "frames")
+    whole = store.read("a", [0, 0])
+    part = store.read("a", [0, 0], part=(slice(3, 30), slice(40, 47)))
+    assert part.equal(whole[:, :, 3:30, 40:])
+    assert part.permute(1, 2, 3, 0).is_contiguous()  # no pixel was moved
 
 
 @pytest.mark.parametrize(
