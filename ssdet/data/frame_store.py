@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ssdet.data.coded_frames import read_jpegs, read_packets
 from ssdet.data.frame_shard import FORMAT, VERSION
 from ssdet.data.hdf5 import damage
-from ssdet.data.jpeg import decode_jpegs
 from ssdet.data.shard_folder import Kind, ShardFolder
 
 REMEDY = "run extract_frames again"
@@ -50,6 +51,7 @@ class FrameStore:
         """
         self._shards = ShardFolder(folder, names, KIND)
         self.attributes = self._shards.attributes
+        self._gop: int | None = self.attributes.get("gop")  # of video; JPEG has none
 
     @property
     def folder(self) -> Path:
@@ -131,21 +133,16 @@ class FrameStore:
     ) -> None:
         """Decode frames, and copy their part as soon as it is decoded."""
         shard, row = self._shards.find(video_id)
-        first, lowest = int(row["first"]), min(wanted)
-        rows = slice(first + lowest, first + max(wanted) + 1)
-        shown_at: dict[tuple[int, int], list[int]] = {}  # bytes -> where they go
-        with damage(self.folder / shard, REMEDY):
-            offsets = self._shards.data(shard, "offsets")[rows].tolist()
-            lengths = self._shards.data(shard, "lengths")[rows].tolist()
-            for position, index in enumerate(wanted):
-                place = (offsets[index - lowest], lengths[index - lowest])
-                shown_at.setdefault(place, []).append(position)
-            jpeg = self._shards.data(shard, "jpeg")
-            encoded = [jpeg[start : start + length] for start, length in shown_at]
+        data = partial(self._shards.data, shard)
         size = (int(row["height"]), int(row["width"]))
+        with damage(self.folder / shard, REMEDY):
+            if self._gop is None:
+                coded = read_jpegs(data, int(row["first"]), wanted)
+            else:
+                coded = read_packets(data, int(row["first"]), wanted, self._gop)
         try:
-            pictures = decode_jpegs(encoded, size, frames.device)
-            for picture, positions in zip(pictures, shown_at.values(), strict=True):
+            pictures = coded.decode(size, frames.device)
+            for picture, positions in zip(pictures, coded.positions, strict=True):
                 frames[positions[0]] = picture[part]
                 for position in positions[1:]:
                     frames[position] = frames[positions[0]]
