@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ssdet import cli
+from ssdet.evaluate.ensemble import REVISION
 from tests.commands.lineage.chain import FINE, RESULT, Chain
 
 CONFIG = ("--configfile", "config/test.yaml")
@@ -100,7 +101,7 @@ def test_the_tree_shows_shared_parents_once(ask):
     status, said = ask(RESULT, *CONFIG)
     assert status == 0
     lines = said.splitlines()
-    assert lines[0].startswith(f"{RESULT}, ensemble revision 1, commit ")
+    assert lines[0].startswith(f"{RESULT}, ensemble revision {REVISION}, commit ")
     full = [x for x in lines if f" {FINE}, fine revision 1" in x]
     again = [x for x in lines if x.endswith(f" checkpoint {FINE} see above")]
     assert len(full) == 1 and len(again) == 2  # of both splits' features
