@@ -135,6 +135,7 @@ class ResourcesConfig(Section):
     activation_checkpointing: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "bf16", "fp32"]
+    cpu_kernels: bool
     tensorboard: bool
     checkpoint_seconds: NonNegativeFloat
 
