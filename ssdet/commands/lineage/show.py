@@ -82,7 +82,7 @@ def _label(
     if state:
         text.append(f"{state} ", COLOURS.get(state, OTHERS))
     if name:
-        text.append(f"{name} ", "bold")
+        text.append(f"{name} " if node.path else name, "bold")
     text.append(node.path)
     if why:
         text.append(f" ({why})", COLOURS.get(state, OTHERS))
