@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ BAD = (CHANGED, MISSING)
 COLOURS = {OK: "green", CHANGED: "bold red", MISSING: "bold red"}
 OTHERS = "yellow"
 HASH = 12  # characters of a hash that are shown
+WIDE = 1000  # characters: paths in files and pipes are not broken
 
 
 def bad(root: Node) -> list[tuple[Node, Edge]]:
@@ -32,6 +34,25 @@ def fails(root: Node) -> bool:
     """Whether a file cannot be relied upon: something changed, is missing or stale."""
     stale = any(node.stale for node in every_node(root))
     return stale or root.state == CHANGED or bool(bad(root))
+
+
+def print_tree(root: Node, compared: str) -> None:
+    """Print the tree of a file, and what it all comes to.
+
+    Raises:
+        ValueError: rich is not installed.
+    """
+    try:
+        from rich.console import Console
+    except ImportError:
+        raise ValueError(
+            "the tree needs rich, which is not installed: pip install rich; --json does"
+            " without it"
+        ) from None
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(tree(root))
+    for line in summary(root, compared):
+        console.print(line, markup=False, highlight=False)
 
 
 def tree(root: Node) -> Tree:
