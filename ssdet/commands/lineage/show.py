@@ -65,13 +65,13 @@ def tree(root: Node) -> Tree:
     return shown
 
 
+# Files without parents first: below the others they are known then.
 def _grow(shown: Tree, node: Node, seen: set[int]) -> None:
     known = [edge for edge in node.parents if _is_known_leaf(edge, seen)]
     if known:
         shown.add(_together(known))
-    for edge in node.parents:
-        if edge in known:
-            continue
+    rest = [edge for edge in node.parents if edge not in known]
+    for edge in sorted(rest, key=lambda edge: edge.node.record is not None):
         new = id(edge.node) not in seen
         seen.add(id(edge.node))
         label = _label(edge.node, edge.name, edge.state, edge.why, new, edge.recorded)
