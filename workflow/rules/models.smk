@@ -134,8 +134,10 @@ def results_of(dataset):
     names = [results(f"{dataset}_{name}.json") for name in reported()]
     tables = [results(f"tables/{dataset}.{kind}") for kind in ("csv", "md")]
     figures = [
-        results(f"figures/{dataset}_{name}_{kind}.svg")
-        for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
+        results(f"figures/{dataset}_{name}_{kind}")
+        for name, kind in product(
+            cfg.ensembles, ("ap.svg", "timeline.svg", "timeline.html", "errors.svg")
+        )
     ]
     grids = [results(f"figures/{dataset}_{name}_grid.svg") for name in gridded()]
     return names + tables + figures + grids

@@ -87,7 +87,14 @@ rule figures:
             caption="../report/timeline.rst",
             category="Figures",
             subcategory="Timelines",
-            labels={"data set": "{dataset}", "result": "{name}"},
+            labels={"data set": "{dataset}", "result": "{name}", "kind": "figure"},
+        ),
+        page=report(
+            results("figures/{dataset}_{name}_timeline.html"),
+            caption="../report/timeline_page.rst",
+            category="Figures",
+            subcategory="Timelines",
+            labels={"data set": "{dataset}", "result": "{name}", "kind": "page"},
         ),
     log:
         results("logs/figures/{dataset}_{name}.log"),
@@ -115,7 +122,8 @@ rule figures:
         " --classes={params.classes:q}"
         " --inventory {input.inventory:q} --result {input.result:q}"
         " --members {input.members:q} --videos {params.videos}"
-        " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"
+        " --out-ap {output.ap:q} --out-timeline {output.timeline:q}"
+        " --out-page {output.page:q} 2> {log:q}"
 
 
 rule grid:
