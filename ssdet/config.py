@@ -90,6 +90,7 @@ from ssdet.sections.results import (
     HeadModel,
     Model,
     ReportConfig,
+    SeedsConfig,
     SlowFastModel,
     SlowModel,
 )
@@ -139,6 +140,7 @@ class Config(Section):
 
     results: Annotated[str, Field(min_length=1)]
     seed: NonNegativeInt
+    seeds: SeedsConfig
     classification: Name
     datasets: dict[Name, DatasetConfig]
     data: DataConfig
@@ -210,6 +212,16 @@ class Config(Section):
                     f"ensembles.{name} has members selected on the test videos: its"
                     f" name must end with {ON_TEST}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        seeds = [self.seed, *self.seeds.tables]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(
+                f"seeds.tables names a seed twice, or the first ({self.seed}), which is"
+                " always in the tables"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """The stage `paper_figure`: detection against multiply-adds, published and ours.
 
 Ours lie at the multiply-adds that are counted for them, where a table of them is given,
-else at those of the published mark.
+else at those of the published mark. A result of several seeds is their mean.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ssdet.report.figures import STYLE, load_matplotlib, save
 from ssdet.report.paper_tables import METRICS
 from ssdet.report.published import Figure as Published
-from ssdet.report.tables import read_result
+from ssdet.report.seeds import by_name, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-REVISION = 1
+REVISION = 2
 MARKS = {"cls": "o", "joint": "^", "ensemble": "s", "literature": "D"}
 COLOURS = ("#1f5f8b", "#b3261e", "#2e7d32", "#8e5ea2", "#c77800")
 GREY = "#7a848c"
@@ -50,15 +50,10 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments().parse_args(argv)
     published = Published.model_validate_json(args.figure)
     values = {}
-    for path in args.results:
-        result = read_result(path)
-        if result["dataset"] != published.dataset:
-            raise ValueError(
-                f"{path} is of {result['dataset']}, the figure of {published.dataset}"
-            )
-        value = result["metrics"][published.metric]
+    for name, seeds in by_name(args.results, published.dataset).items():
+        value = percent(seeds, published.metric)
         if value is not None:
-            values[result["name"]] = 100 * value
+            values[name] = value
     costs = {} if args.cost is None else read_costs(args.cost)
     with load_matplotlib().rc_context(STYLE):
         save(paper_figure(published, values, costs, args.generated), args.out)

@@ -105,5 +105,5 @@ def test_a_result_of_another_set_is_refused(tmp_path):
     ours = tmp_path / "alone.json"
     ours.write_text(json.dumps(result("alone", 0.2, {"m": "a" * 64}, "abroad")))
     arguments = ["--figure", FIGURE.model_dump_json(), "--out", str(tmp_path / "a.svg")]
-    with pytest.raises(ValueError, match="is of abroad, the figure of home"):
+    with pytest.raises(ValueError, match="is of abroad, not of home"):
         paper_figure.main([*arguments, "--results", str(ours)])

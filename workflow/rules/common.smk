@@ -57,6 +57,7 @@ PAPER = published()
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
 RESULTS = [*cfg.models, *cfg.ensembles]
+SHARED = {"nothing": (), "pretrain": ("pretrain",), "features": ("pretrain", "fine")}
 FOLDERS = {
     "pretrain",
     "tables",
@@ -69,6 +70,7 @@ FOLDERS = {
 
 
 wildcard_constraints:
+    run=rf"(seed_(?!{cfg.seed}/)(0|[1-9]\d*)/)?",  # nothing: of the config key seed
     dataset="|".join(map(re.escape, cfg.datasets)),
     pretext="|".join(PRETEXTS),
     coarse="|".join(PRETEXTS),

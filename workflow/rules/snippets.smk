@@ -1,11 +1,11 @@
 """What SPOT reads: snippets of features, label shares, scores of others."""
 
 
-def snippets(dataset, split):
+def snippets(wildcards, split):
     """What SPOT reads of the videos of a split."""
-    features = cfg.spot.features
+    dataset, features = wildcards.dataset, cfg.spot.features
     if features.source == "store":
-        read = feature_shards(dataset, features.pretext, split)
+        read = feature_shards(wildcards, features.pretext, split)
     else:
         read = features.folders[dataset]
     return {**annotated(dataset), "features": read, "table": snippet_table(dataset)}
@@ -33,8 +33,8 @@ def features_folder(features):
 
 def spot_init(wildcards):
     """The weights that SPOT starts from, if it does."""
-    pretrained = results(f"{wildcards.dataset}/spot/pretrain/checkpoint.pt")
-    named = {"pretrain_spot": pretrained, "random": []}
+    folder = f"{wildcards.run}{wildcards.dataset}/spot/pretrain"
+    named = {"pretrain_spot": results(f"{folder}/checkpoint.pt"), "random": []}
     return named.get(cfg.spot.train.init, cfg.spot.train.init)
 
 

@@ -6,15 +6,15 @@
 
 rule pretrain_spot:
     input:
-        unpack(lambda wildcards: snippets(wildcards.dataset, "training")),
+        unpack(lambda wildcards: snippets(wildcards, "training")),
     output:
-        checkpoint=results("{dataset}/spot/pretrain/checkpoint.pt"),
-        record=results("{dataset}/spot/pretrain/checkpoint.json"),
-        metrics=results("{dataset}/spot/pretrain/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/spot/pretrain/checkpoint.pt"),
+        record=results("{run}{dataset}/spot/pretrain/checkpoint.json"),
+        metrics=results("{run}{dataset}/spot/pretrain/checkpoint.jsonl"),
     log:
-        results("logs/pretrain_spot/{dataset}.log"),
+        results("logs/pretrain_spot/{run}{dataset}.log"),
     benchmark:
-        results("benchmarks/pretrain_spot/{dataset}.tsv")
+        results("benchmarks/pretrain_spot/{run}{dataset}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -38,7 +38,7 @@ rule pretrain_spot:
         features=canonical_json(cfg.spot.features.without_paths()),
         losses=cfg.spot.losses.canonical(),
         pretrain=cfg.spot.pretrain.canonical(),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.pretrain_spot"),
     message:
         "Pretraining SPOT on {wildcards.dataset}, on {resources.gpu} GPUs"
@@ -59,17 +59,17 @@ rule pretrain_spot:
 
 rule train_spot:
     input:
-        unpack(lambda wildcards: snippets(wildcards.dataset, "training")),
+        unpack(lambda wildcards: snippets(wildcards, "training")),
         init=spot_init,
         split=published_split,
     output:
-        checkpoint=results("{dataset}/spot/{labels}/checkpoint.pt"),
-        record=results("{dataset}/spot/{labels}/checkpoint.json"),
-        metrics=results("{dataset}/spot/{labels}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/spot/{labels}/checkpoint.pt"),
+        record=results("{run}{dataset}/spot/{labels}/checkpoint.json"),
+        metrics=results("{run}{dataset}/spot/{labels}/checkpoint.jsonl"),
     log:
-        results("logs/train_spot/{dataset}/{labels}.log"),
+        results("logs/train_spot/{run}{dataset}/{labels}.log"),
     benchmark:
-        results("benchmarks/train_spot/{dataset}/{labels}.tsv")
+        results("benchmarks/train_spot/{run}{dataset}/{labels}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -96,7 +96,7 @@ rule train_spot:
         losses=cfg.spot.losses.canonical(),
         train=cfg.spot.train.canonical(),
         split_seed=cfg.spot.labels.seed,
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.spot"),
     message:
         "Training SPOT on {wildcards.dataset} with {wildcards.labels} % of the labels,"
@@ -120,15 +120,15 @@ rule train_spot:
 
 rule detect_spot:
     input:
-        unpack(lambda wildcards: snippets(wildcards.dataset, "testing")),
-        checkpoint=results("{dataset}/spot/{labels}/checkpoint.pt"),
+        unpack(lambda wildcards: snippets(wildcards, "testing")),
+        checkpoint=results("{run}{dataset}/spot/{labels}/checkpoint.pt"),
         external=external_scores,
     output:
-        detections=results("{dataset}/spot/{labels}/detections.json"),
+        detections=results("{run}{dataset}/spot/{labels}/detections.json"),
     log:
-        results("logs/detect_spot/{dataset}/{labels}.log"),
+        results("logs/detect_spot/{run}{dataset}/{labels}.log"),
     benchmark:
-        results("benchmarks/detect_spot/{dataset}/{labels}.tsv")
+        results("benchmarks/detect_spot/{run}{dataset}/{labels}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.infer.threads
@@ -169,24 +169,25 @@ rule detect_spot:
 rule evaluate_segments:
     input:
         unpack(lambda wildcards: annotated(wildcards.dataset)),
-        detections=results("{dataset}/spot/{labels}/detections.json"),
+        detections=results("{run}{dataset}/spot/{labels}/detections.json"),
         table=lambda wildcards: snippet_table(wildcards.dataset),
         external=external_scores,
     output:
         result=report(
-            results("{dataset}_spot_{labels}.json"),
+            results("{run}{dataset}_spot_{labels}.json"),
             caption="../report/result.rst",
             category="Results",
             subcategory="Segments",
-            labels={
-                "data set": "{dataset}",
-                "result": "SPOT, {labels} % of the labels",
+            labels=lambda wildcards: {
+                "data set": wildcards.dataset,
+                "result": f"SPOT, {wildcards.labels} % of the labels",
+                "seed": str(seed_of(wildcards)),
             },
         ),
     log:
-        results("logs/evaluate_segments/{dataset}_spot_{labels}.log"),
+        results("logs/evaluate_segments/{run}{dataset}_spot_{labels}.log"),
     benchmark:
-        results("benchmarks/evaluate_segments/{dataset}_spot_{labels}.tsv")
+        results("benchmarks/evaluate_segments/{run}{dataset}_spot_{labels}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.report.threads
@@ -200,7 +201,7 @@ rule evaluate_segments:
         table=lambda wildcards, input: optional(input.table),
         external=lambda wildcards, input: optional(input.external),
         dataset=dataset_section,
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.evaluate.segments"),
     message:
         "Evaluating SPOT on {wildcards.dataset}, with {wildcards.labels} % of the labels"
