@@ -3,9 +3,7 @@
 
 rule tables:
     input:
-        results=lambda wildcards: [
-            results(f"{wildcards.dataset}_{name}.json") for name in reported()
-        ],
+        results=reported_results,
     output:
         csv=results("tables/{dataset}.csv"),
         md=report(
@@ -13,7 +11,7 @@ rule tables:
             caption="../report/table.rst",
             category="Results",
             subcategory="Tables",
-            labels={"data set": "{dataset}"},
+            labels={"table": "scores on {dataset}"},
         ),
     log:
         results("logs/tables/{dataset}.log"),
@@ -42,7 +40,7 @@ rule cost:
             caption="../report/cost.rst",
             category="Results",
             subcategory="Tables",
-            labels={"data set": "any"},
+            labels={"table": "cost of every model"},
         ),
     log:
         results("logs/cost/cost.log"),
