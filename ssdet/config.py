@@ -60,6 +60,7 @@ from ssdet.sections.detectors import (
     MultigridConfig,
     PredictConfig,
     PretrainConfig,
+    PretrainWithLabels,
     SamplingConfig,
     SlowConfig,
     SlowFastConfig,
@@ -100,12 +101,15 @@ from ssdet.sections.spot import (
     SpotDetectConfig,
     SpotFeatures,
     SpotFeaturesConfig,
+    SpotFrameLabels,
     SpotLabels,
     SpotLosses,
     SpotNetwork,
     SpotOptimizer,
     SpotPretrain,
+    SpotReport,
     SpotTrain,
+    SpotVariant,
     SpotWindows,
 )
 
@@ -131,6 +135,7 @@ class ResourcesConfig(Section):
     activation_checkpointing: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "bf16", "fp32"]
+    cpu_kernels: bool
     tensorboard: bool
     checkpoint_seconds: NonNegativeFloat
 
@@ -148,7 +153,7 @@ class Config(Section):
     model: ModelConfig
     spatial: SpatialConfig
     sampling: SamplingConfig
-    pretrain: PretrainConfig
+    pretrain: PretrainWithLabels
     augment: AugmentConfig
     validation: ValidationConfig
     fine: FineConfig
@@ -229,6 +234,12 @@ class Config(Section):
         if self.classification not in self.datasets:
             raise ValueError(
                 f"classification is {self.classification!r}, which is not one of"
+                f" datasets: {', '.join(sorted(self.datasets))}"
+            )
+        reported = sorted(set(self.spot.report.datasets) - set(self.datasets))
+        if reported:
+            raise ValueError(
+                f"spot.report.datasets names {', '.join(reported)}, which is not one of"
                 f" datasets: {', '.join(sorted(self.datasets))}"
             )
         shares = self.data.max_missing_fraction

@@ -1,7 +1,7 @@
 """What results were made from, as the files themselves say: a walk from file to parent.
 
-Whether the files are still those that the records name is not looked at here; for that
-their hashes must be computed again, which takes long.
+Whether the files are still those that the records name is not looked at here, since
+their hashes would have to be computed again: `ssdet provenance` does that.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 import h5py
 
 from ssdet.data.hdf5 import damage, get_attributes
-from ssdet.train.checkpoint import record_path
+from ssdet.provenance import record_path
 
 Block = Mapping[str, Any]
+HASHES = ("sha256", "made", "listing")  # by which a record knows a parent
 TRAINED = frozenset(  # stages whose rule is named train_<stage>
     ("fine", "coarse", "slow", "slowfast", "coarse_fine", "end_to_end", "head", "spot")
 )
@@ -25,18 +26,21 @@ TRAINED = frozenset(  # stages whose rule is named train_<stage>
 
 @dataclass(frozen=True)
 class Made:
-    """A file and the record of its making.
+    """A file, or a folder of shards, and the record of its making.
 
     Attributes:
-        path: as the file that was made from it names it.
-        sha256: likewise; None for a result, which nothing was made from.
-        block: its provenance block; None for labels, inventories and foreign weights,
-            which have none, and for files that are gone.
-        there: whether the file is still there.
+        path: as what was made from it names it.
+        hashes: likewise, by their kind: sha256 of a file, `made` or `listing` of a
+            folder; none of a result, which nothing was made from.
+        files: names of the shards of a folder.
+        block: its provenance block; None for labels and foreign files, which have none,
+            and for files that are gone.
+        there: whether it is still there.
     """
 
     path: str
-    sha256: str | None
+    hashes: Mapping[str, str]
+    files: tuple[str, ...]
     block: Block | None
     there: bool
 
@@ -49,10 +53,9 @@ class Made:
 
     @property
     def parents(self) -> dict[str, str]:
-        """Paths of the files that it was made from, by what they are to it."""
-        if self.block is None:
-            return {}
-        return {name: parent["path"] for name, parent in self.block["parents"].items()}
+        """Paths of what it was made from, by what they are to it."""
+        entries = {} if self.block is None else self.block["parents"]
+        return {name: entry["path"] for name, entry in entries.items() if entry["path"]}
 
 
 def rule_of(stage: str) -> str:
@@ -61,26 +64,38 @@ def rule_of(stage: str) -> str:
 
 
 def lineage(results: Iterable[str | Path]) -> dict[str, Made]:
-    """Results and all that they were made from, by path, each after its children.
+    """Results and all that they were made from, by path, results first.
 
     Raises:
         ValueError: a result has no record, or a record cannot be read.
     """
     found: dict[str, Made] = {}
-    waiting: list[tuple[str, str | None]] = [(str(path), None) for path in results]
-    for path, _ in waiting:
-        if read_record(Path(path)) is None:
-            raise ValueError(f"{path} says nothing of its making; run ensemble again")
+    waiting: list[Mapping[str, Any]] = [{"path": str(path)} for path in results]
+    for entry in waiting:
+        if read_record(Path(entry["path"])) is None:
+            raise ValueError(
+                f"{entry['path']} says nothing of its making; run ensemble again"
+            )
     while waiting:
-        path, sha256 = waiting.pop(0)
-        if path in found:
+        entry = waiting.pop(0)
+        if not entry["path"] or entry["path"] in found:
             continue
-        made = Made(path, sha256, read_record(Path(path)), Path(path).exists())
-        found[path] = made
+        made = _made(entry)
+        found[made.path] = made
         if made.block is not None:
-            parents = made.block["parents"].values()
-            waiting += [(parent["path"], parent["sha256"]) for parent in parents]
+            waiting += made.block["parents"].values()
     return found
+
+
+def _made(entry: Mapping[str, Any]) -> Made:
+    """What a child's record calls a parent, with the parent's own record.
+
+    The shards of a folder have one record in common, but for the hours.
+    """
+    path, files = Path(entry["path"]), tuple(entry.get("files", ()))
+    block = read_record(path / files[0] if files else path)
+    hashes = {kind: entry[kind] for kind in HASHES if kind in entry}
+    return Made(entry["path"], hashes, files, block, path.exists())
 
 
 def read_record(path: Path) -> Block | None:
@@ -89,7 +104,7 @@ def read_record(path: Path) -> Block | None:
     Raises:
         ValueError: the file is damaged.
     """
-    if path.suffix == ".pt":
+    if path.suffix in (".pt", ".csv"):
         path = record_path(path)
     if not path.is_file() or path.suffix not in (".json", ".h5"):
         return None
@@ -99,9 +114,8 @@ def read_record(path: Path) -> Block | None:
             block = get_attributes(file).get("provenance")
     else:
         try:
-            block = json.loads(path.read_text(encoding="utf-8")).get("provenance")
-        except (ValueError, AttributeError) as error:
-            raise ValueError(
-                f"{path} is no JSON of ssdet ({error}); {remedy}"
-            ) from None
-    return block if block else None
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is no JSON ({error}); {remedy}") from None
+        block = content.get("provenance") if isinstance(content, dict) else None
+    return block if isinstance(block, dict) and "stage" in block else None

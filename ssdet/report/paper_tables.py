@@ -24,16 +24,20 @@ METRICS = {
     "map_25": "mAP-25",
     "map_25_weighted": "wAP-25",
 }
+PROTOCOLS = (
+    "every frame, plain mean over classes (dense mAP); 25 instants of each video, plain"
+    " mean (mAP-25) and weighted by positives (wAP-25)"
+)
 NOTE = """\
 Numbers in percent. *Published*: {protocol}. *Ours*: {ours}. *Difference*: ours less the
-published number. *Gain*: over the row {baseline}, published and ours.
+published number, where the protocol may be the same. *Gain*: over the row {baseline}.
 """
 SEEDS = """\
 Ours of several *seeds* are their mean; *±*: their standard deviation.
 """
 GENERATED = """\
 **Ours are of generated videos**, a check that everything runs: they say nothing of the
-published data sets, and the differences mean nothing.
+data set that the table is about, so no published number stands beside them.
 """
 
 log = logging.getLogger(__name__)
@@ -62,8 +66,12 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, write both tables."""
     args = arguments().parse_args(argv)
     table = Table.model_validate_json(args.table)
+    if args.generated:
+        table = table.of_generated_videos()
     found = by_name(args.results, table.dataset)
     lines = rows(args.table_name, table, found, args.known)
+    if not lines:
+        raise ValueError(f"no row of {args.table_name} names a result of ours")
     write_text(args.out_csv, table_text.as_csv(lines, list(lines[0])))
     write_text(args.out_md, as_markdown(table, lines, args.generated))
     log.info("%s: %d of %d rows have results", args.table_name, len(found), len(lines))
@@ -131,13 +139,15 @@ def as_markdown(
     """The table to read, with what its columns mean and what was trained."""
     columns = {"label": table.title, "input": "input", "published_percent": "published"}
     several = any(" " in str(line["seeds"]) for line in lines)
-    for metric in table.metrics:
-        columns[f"{metric}_percent"] = f"ours, {METRICS[metric]}"
+    for metric, name in METRICS.items():
+        columns[f"{metric}_percent"] = f"ours, {name}"
         if several:
             columns[f"{metric}_spread"] = "±"
-        columns[f"{metric}_difference"] = "difference"
-    if table.baseline is not None:
+        if metric in table.metrics and not generated:
+            columns[f"{metric}_difference"] = "difference"
+    if table.baseline is not None and not generated:
         columns["published_gain"] = "gain, published"
+    if table.baseline is not None:
         for metric in table.metrics:
             columns[f"{metric}_gain"] = f"gain, {METRICS[metric]}"
     if several:
@@ -148,11 +158,8 @@ def as_markdown(
     ]
     text = table_text.as_markdown(lines, columns, numbers)
     baseline = "-" if table.baseline is None else table.rows[table.baseline].label
-    text += NOTE.format(
-        protocol=table.protocol,
-        ours=", ".join(METRICS[metric] for metric in table.metrics),
-        baseline=baseline,
-    )
+    protocol = "none" if generated else table.protocol
+    text += NOTE.format(protocol=protocol, ours=PROTOCOLS, baseline=baseline)
     text += SEEDS if several else ""
     text += GENERATED if generated else ""
     built = [line for line in lines if line["status"] == "built"]

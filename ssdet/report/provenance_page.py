@@ -14,6 +14,11 @@ from ssdet.report.page import page
 
 SHOWN = 3  # files of one folder in a list; of more, the first and their number
 HASH = 12  # characters of a hash or commit that are shown
+HASHES = {
+    "sha256": "sha256",
+    "made": "hash of how it was made",
+    "listing": "hash of names and sizes",
+}
 INTRODUCTION = """\
 <p>Every file of the workflow carries the record of its making. Below are the results,
 and under each what it was made from, down to labels and inventories; every line leads
@@ -80,9 +85,12 @@ def _link(path: str, made: Mapping[str, Made], numbers: Mapping[str, int]) -> st
 
 
 def _card(file: Made, numbers: Mapping[str, int]) -> str:
-    facts: dict[str, str] = {}
-    if file.sha256:
-        facts["sha256"] = f"<code>{file.sha256}</code>"
+    facts = {
+        HASHES[kind]: f"<code>{escape(digest)}</code>"
+        for kind, digest in file.hashes.items()
+    }
+    if file.files:
+        facts["files"] = escape(_some(file.files))
     if not file.there:
         facts["now"] = '<span class="gone">no longer there</span>'
     more = ""
@@ -106,6 +114,11 @@ def _card(file: Made, numbers: Mapping[str, int]) -> str:
         f'<section id="f{numbers[file.path]}"><h3>{title}</h3>'
         f"<table>{rows}</table>{more}</section>"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _facts(block: Mapping[str, Any]) -> dict[str, str]:

@@ -26,7 +26,7 @@ def log(path, losses, scores):
 
 
 def made(path, stage):
-    return Made(str(path), "", {"stage": stage, "parents": {}}, True)
+    return Made(str(path), {}, (), {"stage": stage, "parents": {}}, True)
 
 
 def test_numbers_of_a_training(tmp_path):
@@ -65,7 +65,7 @@ def test_trainings_come_stage_by_stage_without_those_that_are_gone(tmp_path):
         if "gone" not in name:
             losses = [] if "empty" in name else [1.0]
             log(tmp_path / name / "checkpoint.jsonl", losses, {})
-    files.append(Made(str(tmp_path / "train.csv"), "", None, True))
+    files.append(Made(str(tmp_path / "train.csv"), {}, (), None, True))
     found = [(training.rule, training.name) for training in read_trainings(files)]
     assert found == [
         ("pretrain", "cls"),

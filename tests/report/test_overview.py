@@ -87,8 +87,29 @@ def test_results_are_followed_back_to_labels(home):
     assert rules == ["ensemble", "predict", "train_fine", "inventory", None]
     assert [file.there for file in made.values()] == [True] * 5
     checkpoint = made[str(home / "fine" / "cls" / "checkpoint.pt")]
-    assert checkpoint.sha256 == sha256(checkpoint.path)
+    assert checkpoint.hashes == {"sha256": sha256(checkpoint.path)}
     assert set(checkpoint.parents) == {"training", "inventory"}
+
+
+def test_a_folder_of_shards_is_one_parent(home):
+    """Its record is that of its shards; a training's frames lie in such a folder."""
+    (home / "frames").mkdir()
+    for name in ("shard-000.h5", "shard-002.h5"):
+        with h5py.File(home / "frames" / name, "w") as file:
+            made = block("extract_frames", 60, 0.0, inventory=home / "inventory.csv")
+            set_attributes(file, {"provenance": made})
+    path = home / "fine" / "cls" / "checkpoint.json"
+    record = json.loads(path.read_text())
+    folder = {"path": str(home / "frames"), "made": "e" * 64}
+    folder["files"] = ["shard-000.h5", "shard-002.h5"]
+    unknown = {"path": "", "made": "f" * 64}
+    record["provenance"]["parents"] |= {"frames": folder, "features": unknown}
+    path.write_text(json.dumps(record))
+    made = lineage([home / "home_fine_cls.json"])
+    frames = made[str(home / "frames")]
+    assert (frames.rule, frames.hashes) == ("extract_frames", {"made": "e" * 64})
+    assert frames.files == ("shard-000.h5", "shard-002.h5")
+    assert "" not in made
 
 
 def test_what_is_gone_ends_the_way_there(home):
@@ -108,7 +129,7 @@ def test_a_result_without_a_record_is_refused(home):
 
 def test_a_damaged_record_is_named(home):
     (home / "fine" / "cls" / "checkpoint.json").write_text("[")
-    with pytest.raises(ValueError, match=r"checkpoint\.json is no JSON of ssdet"):
+    with pytest.raises(ValueError, match=r"checkpoint\.json is no JSON"):
         lineage([home / "home_fine_cls.json"])
     (home / "fine_cls.h5").write_text("x")
     with pytest.raises(ValueError, match=r"fine_cls\.h5 is damaged"):

@@ -55,7 +55,7 @@ def result(name, dense_map, members, dataset="home", seed=0):
     }
 
 
-def run(folder, *results, more=()):
+def run(folder, *results, more=(), table=TABLE):
     paths = []
     for found in results:
         path = folder / f"{found['name']}_{found['seed']}.json"
@@ -64,7 +64,7 @@ def run(folder, *results, more=()):
     out = folder / "t.csv", folder / "t.md"
     paper_tables.main(
         [
-            *("--table-name", "table9", "--table", TABLE.model_dump_json()),
+            *("--table-name", "table9", "--table", table.model_dump_json()),
             *("--results", *paths, "--known", "alone", "both", "later", *more),
             *("--out-csv", str(out[0]), "--out-md", str(out[1])),
         ]
@@ -148,8 +148,32 @@ def test_a_table_of_nothing_built(tmp_path):
 
 
 def test_generated_videos_are_named_as_such(tmp_path):
-    _, text = run(tmp_path, more=("--generated",))
+    one = result("alone", 0.125, {"se_cls": "a" * 64})
+    rows, text = run(tmp_path, one, more=("--generated",))
     assert "**Ours are of generated videos**" in text
+    assert list(rows) == ["one", "two", "later", "odd"]  # theirs cannot be built
+    for row in rows.values():
+        empty = ("published_percent", "dense_map_difference", "published_gain")
+        assert [row[name] for name in empty] == [""] * 3
+    assert float(rows["one"]["dense_map_percent"]) == pytest.approx(12.5)
+    assert "20.00" not in text and "difference" not in text.splitlines()[0]
+
+
+def test_all_protocols_stand_side_by_side(tmp_path):
+    """Differences only where the published protocol may be the same."""
+    table = TABLE.model_copy(update={"metrics": ("map_25",)})
+    one = result("alone", 0.125, {"se_cls": "a" * 64})
+    rows, text = run(tmp_path, one, table=table)
+    header = [cell.strip() for cell in text.splitlines()[0].strip("|").split("|")]
+    assert header[2:7] == [
+        "published",
+        "ours, dense mAP",
+        "ours, mAP-25",
+        "difference",
+        "ours, wAP-25",
+    ]
+    assert float(rows["one"]["map_25_difference"]) == pytest.approx(5)
+    assert "dense_map_difference" not in rows["one"]
 
 
 def test_a_result_of_another_set_is_refused(tmp_path):

@@ -183,6 +183,7 @@ def everything(wildcards):
         *paths,
         *(results(f"tables/cost.{kind}") for kind in ("csv", "md")),
         results("figures/augmentations.svg"),
+        *spot_tables(),
     ]
 
 
