@@ -125,7 +125,7 @@ def norm_silu(
     return out
 
 
-def _excite(mean: Tensor, gate: Gate) -> tuple[Tensor, Tensor]:
+def excite(mean: Tensor, gate: Gate) -> tuple[Tensor, Tensor]:
     """Squeeze-excitation of means (B, C), in float64: hidden (B, R), factors (B, C)."""
     reduce, reduce_bias, expand, expand_bias = (
         layer.flatten(1).double() if layer.ndim > 1 else layer.double()
@@ -161,7 +161,7 @@ class _NormAct(torch.autograd.Function):
             out = apply(x, scale, shift, activation, other)
         else:
             assert statistics.clip_mean is not None
-            _, factor = _excite(statistics.clip_mean * scale + shift, layers)
+            _, factor = excite(statistics.clip_mean * scale + shift, layers)
             out = apply(x, scale * factor, shift * factor, activation)
         kept = None if other is None else out
         ctx.save_for_backward(x, kept, weight, bias, *layers)
@@ -188,7 +188,7 @@ class _NormAct(torch.autograd.Function):
         else:
             assert statistics.clip_mean is not None
             clip_mean = statistics.clip_mean * scale + shift
-            hidden, factor = _excite(clip_mean, layers)
+            hidden, factor = excite(clip_mean, layers)
             sums, products = _reduce(
                 given, scale * factor, shift * factor, mean, ctx.activation
             )
@@ -251,7 +251,7 @@ def _reduce(
 def _excite_backward(
     gradient: Tensor, mean: Tensor, hidden: Tensor, factor: Tensor, layers: Any
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Gradients of `_excite` for its input and its layers."""
+    """Gradients of `excite` for its input and its layers."""
     with torch.autocast("cpu", enabled=False):
         outer = gradient * factor * (1 - factor)  # (B, C)
         inner = outer @ layers[2].flatten(1).double() * (hidden > 0)  # (B, R)
