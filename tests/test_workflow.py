@@ -81,6 +81,17 @@ def plan(folder, target="demo", **given):
     return Counter({rule: int(count) for rule, count in rows})
 
 
+def provenance(folder, *arguments):
+    """What `ssdet provenance --json` says in a folder; exit status and the report."""
+    command = [sys.executable, "-m", "ssdet.cli", "provenance", "--json", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
 def changed(folder, **sections):
     """A config file with some sections changed, given after the tiny one."""
     path = folder / "changed.yaml"
@@ -734,6 +745,35 @@ def test_the_whole_chain_runs(tmp_path):
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))
+
+    # Every parent is named, down to the videos, and is as it was.
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    target, tiny = f"{RESULTS}/charades_ensemble.json", "config/test.yaml"
+    status, report = provenance(tmp_path, target, "--configfile", tiny, "--videos")
+    edges = [edge for node in report["nodes"] for edge in node["parents"]]
+    assert status == 0, [edge for edge in edges if edge["state"] != "ok"]
+    assert {edge["state"] for edge in edges} == {"ok"}
+    assert {node["stage"] for node in report["nodes"]} == {
+        *("ensemble", "predict", "coarse_fine", "extract_features", "fine"),
+        *("pretrain", "extract_frames", "inventory", None),
+    }
+    named = {node["path"] for node in report["nodes"] if node["path"].endswith(".csv")}
+    assert named >= {
+        f"{RESULTS}/{s}/inventory.csv" for s in ("charades", "kinetics400")
+    }
+
+    # A checkpoint that was tampered with.
+    copy = tmp_path / "copy" / RESULTS
+    shutil.copytree(folder, copy)
+    with (copy / "pretrain" / "cls" / "checkpoint.pt").open("r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"tampered")
+    status, report = provenance(tmp_path / "copy", target)
+    edges = [edge for node in report["nodes"] for edge in node["parents"]]
+    wrong = {edge["path"] for edge in edges if edge["state"] != "ok"}
+    assert status == 1
+    videos = {f"{RESULTS}/synthetic/{s}/videos" for s in ("charades", "kinetics400")}
+    assert wrong - videos == {f"{RESULTS}/pretrain/cls/checkpoint.pt"}
 
     # A second run does nothing, and a change reruns what it should, as the plans say.
     assert plan(tmp_path) == Counter()

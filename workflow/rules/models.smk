@@ -169,6 +169,7 @@ def everything(wildcards):
         *paths,
         *(results(f"tables/cost.{kind}") for kind in ("csv", "md")),
         results("figures/augmentations.svg"),
+        *spot_tables(),
     ]
 
 
