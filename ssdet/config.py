@@ -47,7 +47,9 @@ from ssdet.sections.datasets import (
     ExpectedCounts,
     FramesConfig,
     LabelFormat,
+    StoredFrames,
     SyntheticConfig,
+    VideoCoding,
 )
 from ssdet.sections.detectors import (
     CoarseConfig,
@@ -60,6 +62,7 @@ from ssdet.sections.detectors import (
     MultigridConfig,
     PredictConfig,
     PretrainConfig,
+    PretrainWithLabels,
     SamplingConfig,
     SlowConfig,
     SlowFastConfig,
@@ -100,12 +103,15 @@ from ssdet.sections.spot import (
     SpotDetectConfig,
     SpotFeatures,
     SpotFeaturesConfig,
+    SpotFrameLabels,
     SpotLabels,
     SpotLosses,
     SpotNetwork,
     SpotOptimizer,
     SpotPretrain,
+    SpotReport,
     SpotTrain,
+    SpotVariant,
     SpotWindows,
 )
 
@@ -131,6 +137,7 @@ class ResourcesConfig(Section):
     activation_checkpointing: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "bf16", "fp32"]
+    cpu_kernels: bool
     gpu_kernels: bool
     tensorboard: bool
     checkpoint_seconds: NonNegativeFloat
@@ -149,7 +156,7 @@ class Config(Section):
     model: ModelConfig
     spatial: SpatialConfig
     sampling: SamplingConfig
-    pretrain: PretrainConfig
+    pretrain: PretrainWithLabels
     augment: AugmentConfig
     validation: ValidationConfig
     fine: FineConfig
@@ -230,6 +237,12 @@ class Config(Section):
         if self.classification not in self.datasets:
             raise ValueError(
                 f"classification is {self.classification!r}, which is not one of"
+                f" datasets: {', '.join(sorted(self.datasets))}"
+            )
+        reported = sorted(set(self.spot.report.datasets) - set(self.datasets))
+        if reported:
+            raise ValueError(
+                f"spot.report.datasets names {', '.join(reported)}, which is not one of"
                 f" datasets: {', '.join(sorted(self.datasets))}"
             )
         shares = self.data.max_missing_fraction

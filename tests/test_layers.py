@@ -13,7 +13,10 @@ TOP = {"cli", "commands", "__main__"}
 # Machines that only train have none of these: they are imported where they are used.
 OPTIONAL = {"av", "matplotlib", "onnx", "onnxruntime", "snakemake", "triton"}
 # Except by modules that are imported themselves only where they are used.
-LATE = ("ssdet.kernels.gpu.convolution", "ssdet.kernels.gpu.depthwise")
+LATE = tuple(
+    f"ssdet.kernels.gpu.{name}"
+    for name in ("convolution", "depthwise", "elementwise", "scale_activate")
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -45,7 +45,7 @@ from ssdet.evaluate.ranking import (
 )
 from ssdet.files import sha256, write_text
 from ssdet.metrics import mean_over_present
-from ssdet.provenance import block, now
+from ssdet.provenance import block, label_files, now
 
 REVISION = 2
 
@@ -204,9 +204,7 @@ def _parents(
     args: argparse.Namespace, members: Sequence[Predictions]
 ) -> dict[str, Path]:
     parents = {f"predictions/{m.model}": m.path for m in members}
-    labels = {name: getattr(args, name) for name in ("training", "testing", "classes")}
-    parents |= {f"labels/{name}": Path(path) for name, path in labels.items() if path}
-    return {**parents, "inventory": args.inventory}
+    return {**parents, **label_files(args), "inventory": args.inventory}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -12,8 +12,15 @@ from ssdet.report.tables import read_result
 Result = Mapping[str, Any]
 
 
-def by_name(paths: Sequence[Path], dataset: str) -> dict[str, list[Result]]:
+def by_name(
+    paths: Sequence[Path], dataset: str, read: Callable[[Path], Result] = read_result
+) -> dict[str, list[Result]]:
     """The results of each name, by rising seed.
+
+    Args:
+        paths: JSON files.
+        dataset: whose results they are.
+        read: reads a file of their kind.
 
     Raises:
         ValueError: a file is no result, of another data set, or of a name and seed that
@@ -21,7 +28,7 @@ def by_name(paths: Sequence[Path], dataset: str) -> dict[str, list[Result]]:
     """
     found: dict[str, dict[int, Result]] = {}
     for path in paths:
-        result = read_result(path)
+        result = read(path)
         if result["dataset"] != dataset:
             raise ValueError(f"{path} is of {result['dataset']}, not of {dataset}")
         seeds = found.setdefault(result["name"], {})

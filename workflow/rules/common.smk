@@ -24,7 +24,7 @@ from ssdet.data.annotations import check_expected, read_dataset
 from ssdet.data.frame_folder import folder_fps
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
-from ssdet.report.published import read_published
+from ssdet.report.published import read_published, with_own_rows
 
 
 def fail(message):
@@ -41,6 +41,9 @@ def checked(mapping):
 
 
 cfg = checked(config)
+# ssdet/kernels reads them; every job reads this file again, on every node.
+os.environ["SSDET_CPU_KERNELS"] = "on" if cfg.resources.cpu_kernels else "off"
+os.environ["SSDET_GPU_KERNELS"] = "on" if cfg.resources.gpu_kernels else "off"
 
 
 def published():
@@ -86,6 +89,7 @@ wildcard_constraints:
     split="|".join(SPLITS),
     shard=r"\d\d\d+",
     labels=r"100|[1-9]\d?",
+    variant="|".join(["", *(f"_{name}" for name in map(re.escape, cfg.spot.variants))]),
 
 
 # ------------------------------------------------------------------- params, resources

@@ -11,6 +11,7 @@ rule pretrain:
         inventory=results(f"{cfg.classification}/inventory.csv"),
         frames=lambda wildcards: frame_shards(cfg.classification, *SPLITS),
         init=[] if cfg.pretrain.init is None else cfg.pretrain.init,
+        frame_labels=lambda wildcards: pretraining_labels(),
     output:
         checkpoint=results("{run}pretrain/{pretext}/checkpoint.pt"),
         record=results("{run}pretrain/{pretext}/checkpoint.json"),
@@ -31,6 +32,7 @@ rule pretrain:
         execution=execution(),
     params:
         init=lambda wildcards, input: optional(input.init),
+        frame_labels=lambda wildcards, input: optional(input.frame_labels),
         classes=lambda wildcards, input: optional(input.classes),
         name=cfg.classification,
         dataset=canonical_json(cfg.datasets[cfg.classification].without_paths()),
@@ -52,6 +54,7 @@ rule pretrain:
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
         " --pretext {wildcards.pretext} --init={params.init:q}"
+        " --frame-labels={params.frame_labels:q}"
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --pretrain {params.pretrain:q} --augment {params.augment:q}"
         " --seed {params.seed} {resources.execution}"

@@ -10,7 +10,7 @@ Weights come as (taps, C), in the order of time, row, column.
 
 Triton carries every name that a loop assigns and that was bound before it: such a name
 must keep its type, so names before the loops over frames are others than in them. Its
-interpreter spreads no scalar truth value: the frame of a mask is a column, not a scalar.
+interpreter spreads no scalar truth value: the frame of a mask is a column therefore.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def forward_kernel(
         shifted = ()
         for later in tl.static_range(1, TIME):
             shifted = shifted + (sums[later],)
-        sums = shifted + (nothing,)  # noqa: RUF005, Triton knows no unpacking
+        sums = shifted + (nothing,)
         source += IN_FRAME
         target += OUT_FRAME
     if MOMENTS:

@@ -55,6 +55,21 @@ def depthwise_scaled(
     return activate(sums, epilogue).to(x.dtype)
 
 
+def scale_activate(
+    x: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    activation: Epilogue,
+    other: Tensor | None = None,
+) -> Tensor:
+    """activation(x * scale + shift + other), scale and shift (B, C)."""
+    size = (*scale.shape, 1, 1, 1)
+    sums = _wide(x) * scale.view(size) + shift.view(size)
+    if other is not None:
+        sums = sums + other
+    return activate(sums, activation).to(x.dtype)
+
+
 def activate(x: Tensor, epilogue: Epilogue) -> Tensor:
     """Nothing, ReLU or SiLU (swish)."""
     if epilogue == "relu":

@@ -26,8 +26,8 @@ DTYPES = {
 def covers(*tensors: Tensor) -> bool:
     """Whether the Triton kernels are switched on and can compute with these tensors.
 
-    They must be of types in DTYPES, not empty, and on a GPU of NVIDIA; on the CPU, where
-    Triton interprets (TRITON_INTERPRET=1). Nothing may be tracing.
+    They must be of types in DTYPES, not empty, and on a GPU of NVIDIA, or on the CPU
+    if Triton interprets (TRITON_INTERPRET=1). Nothing may be tracing.
     """
     return (
         os.environ.get(SWITCH, "off") == "on"
