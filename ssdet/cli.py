@@ -29,7 +29,7 @@ PACKAGES = (
     ("snakemake", "the workflow", False),
     ("snakemake_executor_plugin_slurm", "--profile slurm", False),
     ("matplotlib", "figures of the report", False),
-    ("rich", "progress bars", False),
+    ("rich", "progress bars, ssdet provenance", False),
     ("onnxscript", "ssdet export", False),
     ("onnxruntime", "ssdet export", False),
 )

@@ -105,6 +105,8 @@ def test_the_tree_shows_shared_parents_once(ask):
     again = [x for x in lines if x.endswith(f" checkpoint {FINE} see above")]
     assert len(full) == 1 and len(again) == 2  # of both splits' features
     assert sum("/frames, 2 files, extract_frames" in line for line in lines) == 1
+    labels = "ok labels/classes, labels/testing, labels/training see above"
+    assert sum(line.endswith(labels) for line in lines) == 5  # not for trainings
     assert lines[-2:] == [
         "Everything recorded is as it was.",
         "Compared with the configuration config/config.yaml, config/test.yaml.",
