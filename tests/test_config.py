@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OVERRIDES = (
     "activitynet",
     "demo",
+    "demo_spot",
     "demo_tables",
     "from_scratch",
     "gpu_demo",
@@ -62,7 +63,7 @@ def test_overrides_are_valid(recipe, name):
 
 def test_every_config_file_is_known():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"config", "tables", *OVERRIDES}
+    assert files == {"config", "tables", "demo_rows", *OVERRIDES}
 
 
 @pytest.mark.parametrize("name", ["demo", "test", "gpu_demo"])
@@ -241,9 +242,10 @@ def test_every_key_is_explained():
 
 
 def model_names():
-    """Names that are no keys: of the models, the ensembles and the heads."""
+    """Names that are no keys: of models, ensembles, heads and variants of SPOT."""
     recipe = read("config")
-    return {*recipe["models"], *recipe["ensembles"], *recipe["head"]["heads"]}
+    named = (recipe["models"], recipe["ensembles"], recipe["head"]["heads"])
+    return set().union(*named, recipe["spot"]["variants"])
 
 
 @pytest.mark.parametrize(
@@ -287,6 +289,19 @@ def model_names():
         ("models.se_cls.head", "see", "models.se_cls.head is 'see', which is not one"),
         ("models.se_cls.pretext", "i3d", "'i3d', which is neither a pretext task nor"),
         ("models.se_cls.epoch", "best_on_test", "models.se_cls: .* name that ends so"),
+        (
+            "spot.variants.supervised.init",
+            "",
+            "spot.variants.supervised.init: .* least",
+        ),
+        (
+            "spot.report.variants",
+            ["other"],
+            "variants names other, which is not one of",
+        ),
+        ("spot.report.datasets", ["home"], "datasets names home, which is not one of"),
+        ("spot.report.labels", [], "spot.report.labels: .* at least 1 item"),
+        ("spot.frame_labels.sure_mask", 1.2, "spot.frame_labels.sure_mask: .* less"),
     ],
 )
 def test_bad_values_are_named(recipe, path, value, message):
@@ -297,6 +312,20 @@ def test_bad_values_are_named(recipe, path, value, message):
     section[key] = value
     with pytest.raises(ConfigError, match=message):
         load(recipe)
+
+
+def test_variants_of_spot_change_what_they_name(recipe):
+    spot = load(recipe).spot
+    assert spot.training("") == spot.train
+    assert spot.weights("") == spot.losses
+    alone = spot.training("supervised")
+    assert (alone.init, alone.unlabelled) == ("random", False)
+    assert alone.model_copy(update={"init": spot.train.init, "unlabelled": True}) == (
+        spot.train
+    )
+    assert spot.weights("supervised") == spot.losses
+    assert spot.training("no_pretext").unlabelled is True
+    assert spot.weights("no_pretext_no_contrast").contrast == 0
 
 
 def test_what_was_selected_on_the_test_videos_says_so(recipe):
@@ -373,6 +402,8 @@ def test_a_missing_key_is_named(recipe):
         if key[0] in ("datasets", "models", "ensembles") and len(key) == 2:
             continue  # names, not keys
         if key[:2] == ("head", "heads") and (len(key) == 3 or key[-1] == "multithumos"):
+            continue
+        if key[:2] == ("spot", "variants") and len(key) == 3:
             continue
         broken = deepcopy(recipe)
         section = broken

@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ssdet.kernels.depthwise import depthwise_conv3d
+from ssdet.kernels.library import covers
+from ssdet.kernels.norm import Statistics, apply, moments, norm_silu
+from ssdet.kernels.pointwise import PointwiseConv3d, widen
 from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import SqueezeExcite
 from ssdet.models.sub_batch_norm import SubBatchNorm3d, recomputing
@@ -55,20 +58,19 @@ class Bottleneck(nn.Module):
             gated: whether the block has squeeze-excitation.
         """
         super().__init__()
-        self.expand = nn.Conv3d(channels, inner, 1, bias=False)
+        self.expand = PointwiseConv3d(channels, inner)
         self.expand_norm = SubBatchNorm3d(inner)
         self.depthwise = DepthwiseConv3d(inner, stride)
         self.depthwise_norm = SubBatchNorm3d(inner)
         self.squeeze_excite = SqueezeExcite(inner) if gated else None
-        self.project = nn.Conv3d(inner, out, 1, bias=False)
+        self.project = PointwiseConv3d(inner, out)
         self.project_norm = SubBatchNorm3d(out)
         self.frames_at_once: int | None = None  # in evaluation; see `pieces.py`
         self.recompute = False  # for backward, instead of keeping what is in between
-        self.shortcut: nn.Conv3d | None = None
+        self.shortcut: PointwiseConv3d | None = None
         self.shortcut_norm: SubBatchNorm3d | None = None
         if stride != 1 or channels != out:
-            steps = (1, stride, stride)
-            self.shortcut = nn.Conv3d(channels, out, 1, steps, bias=False)
+            self.shortcut = PointwiseConv3d(channels, out, stride)
             self.shortcut_norm = SubBatchNorm3d(out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,6 +86,8 @@ class Bottleneck(nn.Module):
         return self._compute(x)
 
     def _compute(self, x: Tensor) -> Tensor:
+        if covers(x):
+            return self._compiled(x)
         frames = None if self.training else self.frames_at_once
         inner = in_pieces(self._widen, frames, 1, x)
         gate = None
@@ -104,6 +108,59 @@ class Bottleneck(nn.Module):
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x))
         return F.relu(x + out, inplace=True)
+
+    def _compiled(self, x: Tensor) -> Tensor:
+        """The same on compiled kernels: norms in one with what follows them."""
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+        if self._evaluates(self.expand, x):
+            return self._evaluate(x)
+        frames = None if self.training else self.frames_at_once
+        inner = in_pieces(self._widen_compiled, frames, 1, x)
+        gated = self.squeeze_excite is not None
+        statistics = self.depthwise_norm.statistics(inner, of_clips=gated)
+        return in_pieces(
+            partial(self._narrow_compiled, statistics), frames, 0, inner, x
+        )
+
+    def _evaluates(self, conv: PointwiseConv3d, x: Tensor) -> bool:
+        """Whether nothing is learned, and a norm can be taken in one with `conv`."""
+        fixed = not self.training and not torch.is_grad_enabled()
+        return fixed and conv.takes_norm(x)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        """Without gradients; of the widest maps, only what the cache holds."""
+        scale, shift = self.depthwise_norm.scale_and_shift()
+        gate = self.squeeze_excite
+        inner = widen(
+            x,
+            self.expand,
+            self.expand_norm.scale_and_shift(),
+            self.depthwise.weight,
+            self.depthwise.stride,
+            (scale, shift) if gate is None else None,
+        )
+        if gate is not None:
+            factor = gate.factors(moments(inner)[0] * scale + shift)  # (B, inner)
+            apply(inner, scale * factor, shift * factor, "silu", out=inner)
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            norm = self.shortcut_norm.scale_and_shift()
+            x = self.shortcut.with_norm(x, *norm, "none")
+        norm = self.project_norm.scale_and_shift()
+        return self.project.with_norm(inner, *norm, "relu", x)
+
+    def _widen_compiled(self, x: Tensor) -> Tensor:
+        return self.depthwise(self.expand_norm.relu(self.expand(x)))
+
+    def _narrow_compiled(
+        self, statistics: Statistics, inner: Tensor, x: Tensor
+    ) -> Tensor:
+        norm = self.depthwise_norm
+        gate = None if self.squeeze_excite is None else self.squeeze_excite.layers
+        inner = norm_silu(inner, norm.weight, norm.bias, gate, statistics)
+        out = self.project(inner)
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            x = self.shortcut_norm(self.shortcut(x))
+        return self.project_norm.relu(out, x)
 
 
 def recompute_blocks(model: nn.Module) -> None:

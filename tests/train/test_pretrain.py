@@ -50,7 +50,9 @@ def test_the_checkpoint_says_what_it_is(tiny, tmp_path):
     assert not any("split" in name for name in content["weights"])
     record = json.loads((tmp_path / "checkpoint.json").read_text())
     assert record["provenance"]["stage"] == "pretrain"
-    assert set(record["provenance"]["parents"]) == {"inventory", "training"}
+    parents = record["provenance"]["parents"]
+    assert set(parents) == {"inventory", "training", "labels/testing", "frames"}
+    assert parents["frames"]["made"] == content["config"]["frames_made"]
     assert record["timing"] == timing(tmp_path / "checkpoint.jsonl")
     assert 0 < record["timing"]["data_wait_share"] < 1
     rows = [json.loads(line) for line in (tmp_path / "checkpoint.jsonl").open()]

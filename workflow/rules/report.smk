@@ -3,9 +3,7 @@
 
 rule tables:
     input:
-        results=lambda wildcards: [
-            results(f"{wildcards.dataset}_{name}.json") for name in reported()
-        ],
+        results=reported_results,
     output:
         csv=results("tables/{dataset}.csv"),
         md=report(
@@ -13,7 +11,7 @@ rule tables:
             caption="../report/table.rst",
             category="Results",
             subcategory="Tables",
-            labels={"data set": "{dataset}"},
+            labels={"table": "scores on {dataset}"},
         ),
     log:
         results("logs/tables/{dataset}.log"),
@@ -42,7 +40,7 @@ rule cost:
             caption="../report/cost.rst",
             category="Results",
             subcategory="Tables",
-            labels={"data set": "any"},
+            labels={"table": "cost of every model"},
         ),
     log:
         results("logs/cost/cost.log"),
@@ -87,7 +85,14 @@ rule figures:
             caption="../report/timeline.rst",
             category="Figures",
             subcategory="Timelines",
-            labels={"data set": "{dataset}", "result": "{name}"},
+            labels={"data set": "{dataset}", "result": "{name}", "kind": "figure"},
+        ),
+        page=report(
+            results("figures/{dataset}_{name}_timeline.html"),
+            caption="../report/timeline_page.rst",
+            category="Figures",
+            subcategory="Timelines",
+            labels={"data set": "{dataset}", "result": "{name}", "kind": "page"},
         ),
     log:
         results("logs/figures/{dataset}_{name}.log"),
@@ -115,7 +120,8 @@ rule figures:
         " --classes={params.classes:q}"
         " --inventory {input.inventory:q} --result {input.result:q}"
         " --members {input.members:q} --videos {params.videos}"
-        " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"
+        " --out-ap {output.ap:q} --out-timeline {output.timeline:q}"
+        " --out-page {output.page:q} 2> {log:q}"
 
 
 rule grid:
@@ -290,6 +296,43 @@ rule paper_table:
         " python -m ssdet.report.paper_tables"
         " --table-name {wildcards.table} --table {params.table:q}"
         " --results {input.results:q} --known {params.known} {params.generated}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
+
+
+rule spot_table:
+    input:
+        results=spot_results,
+    output:
+        csv=results("tables/spot_{dataset}.csv"),
+        md=report(
+            results("tables/spot_{dataset}.md"),
+            caption="../report/spot_table.rst",
+            category="Results",
+            subcategory="Segments",
+            labels={"data set": "{dataset}", "result": "all shares of labels"},
+        ),
+    log:
+        results("logs/spot_table/{dataset}.log"),
+    benchmark:
+        results("benchmarks/spot_table/{dataset}.tsv")
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        # Not canonical: the order of rows is theirs.
+        table=lambda wildcards: spot_rows(wildcards.dataset).model_dump_json(),
+        generated=lambda wildcards: (
+            "--generated" if is_generated(wildcards.dataset) else ""
+        ),
+        revision=revision("ssdet.report.spot_tables"),
+    message:
+        "Table of SPOT on {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.spot_tables"
+        " --dataset-name {wildcards.dataset} --table {params.table:q}"
+        " --results {input.results:q} {params.generated}"
         " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
 
 
