@@ -10,6 +10,7 @@ import sys
 from importlib import metadata, util
 
 from ssdet.commands import convert, doctor_data, evaluate, export
+from ssdet.texts import printable
 
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
 
 

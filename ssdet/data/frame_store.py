@@ -15,7 +15,9 @@ from ssdet.data.hdf5 import damage
 from ssdet.data.shard_folder import Kind, ShardFolder
 
 REMEDY = "run extract_frames again"
-KIND = Kind("frames", FORMAT, VERSION, "offsets", "first", "frames", REMEDY)
+FACTS = ("fps", "duration_s", "height", "width")
+KIND = Kind("frames", FORMAT, VERSION, "offsets", "first", "frames", FACTS, REMEDY)
+PIXELS = 1 << 26  # of a frame, at most: 8,192 x 8,192
 CPU = torch.device("cpu")
 
 
@@ -107,6 +109,11 @@ class FrameStore:
                 f"video {video_id} has frames 0 to {info.frames - 1}, asked for"
                 f" {', '.join(map(str, wrong[:20]))}"
             )
+        if info.height * info.width > PIXELS:
+            raise ValueError(
+                f"{self.folder}: frames of video {video_id} have {info.height} x"
+                f" {info.width} pixels, no frame has so many; {REMEDY}"
+            )
         size = (3, len(wanted), info.height, info.width)
         video = torch.empty(size, dtype=torch.uint8, device=device)
         if not wanted:
@@ -128,6 +135,11 @@ class FrameStore:
             ]
         pictures = self._decode(encoded, video_id, shard, device)
         for picture, shown_at in zip(pictures, columns.values(), strict=True):
+            if picture.shape[-2:] != video.shape[-2:]:
+                raise ValueError(
+                    f"{self.folder / shard}: a frame of video {video_id} has another"
+                    f" size than its index says; {REMEDY}"
+                )
             for column in shown_at:
                 video[:, column] = picture
         return video

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
 
-from ssdet.sections.base import Fraction, Name, Section, Triple
+from ssdet.sections.base import FilePath, Fraction, Name, Section, Triple
 
 SPLITS = ("training", "testing")
 
@@ -15,9 +15,9 @@ SPLITS = ("training", "testing")
 class AnnotationFiles(Section):
     """The label files of a dataset; both splits may name the same file."""
 
-    training: str
-    testing: str
-    classes: str | None
+    training: FilePath
+    testing: FilePath
+    classes: FilePath | None
 
 
 class ExpectedCounts(Section):
@@ -48,7 +48,7 @@ class DatasetRecipe(LabelFormat):
 class DatasetConfig(DatasetRecipe):
     """One dataset: where it lies, how its labels are written, how frames are scaled."""
 
-    videos: str
+    videos: FilePath
     annotations: AnnotationFiles
     expected: ExpectedCounts | None
 

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from ssdet.sections.base import (
+    FilePath,
     Fraction,
     OptimizerConfig,
     Section,
@@ -64,7 +65,7 @@ class MultigridConfig(Section):
 class PretrainConfig(OptimizerConfig):
     """Detection pretraining on the classification set."""
 
-    init: str | None
+    init: FilePath | None
     frames: PositiveInt
     stride: PositiveInt
     bn_group: PositiveInt

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from ssdet.sections.base import (
+    FilePath,
     Fraction,
     Name,
     OptimizerConfig,
@@ -67,8 +68,8 @@ class SpotFeatures(Section):
 class SpotFeaturesConfig(SpotFeatures):
     """Also where features lie that others made."""
 
-    folders: dict[Name, str]
-    tables: dict[Name, str]
+    folders: dict[Name, FilePath]
+    tables: dict[Name, FilePath]
 
     def without_paths(self) -> dict[str, Any]:
         """The values that can change a number."""
@@ -78,7 +79,7 @@ class SpotFeaturesConfig(SpotFeatures):
 class SpotLabels(Section):
     """Which training videos keep their labels."""
 
-    split_files: dict[Name, str]
+    split_files: dict[Name, FilePath]
     seed: NonNegativeInt
 
 
@@ -122,7 +123,7 @@ class SpotPretrain(SpotOptimizer):
 class SpotTrain(SpotOptimizer):
     """Training on videos with and without labels."""
 
-    init: Annotated[str, Field(min_length=1)]
+    init: FilePath
     unlabelled_batch_size: PositiveInt
     teacher: Literal["average", "student"]
     teacher_decay: Annotated[float, Field(ge=0, lt=1)]
@@ -164,7 +165,7 @@ class SpotDetect(Section):
 class SpotDetectConfig(SpotDetect):
     """Also where another program's classes of whole videos are."""
 
-    external_scores: dict[Name, str]
+    external_scores: dict[Name, FilePath]
 
     def without_paths(self) -> dict[str, Any]:
         """The values that can change a number."""

@@ -4,12 +4,18 @@ import os
 import re
 import sys
 from functools import cache
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
-ROOT = Path(workflow.basedir).parent
-sys.path.insert(0, str(ROOT))  # the ssdet/ beside us
+# Of this file, not of the Snakefile that was called: that may be another's, which takes
+# this workflow as a module.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+if (ROOT / "ssdet").is_dir():
+    sys.path.insert(0, str(ROOT))  # the ssdet/ beside us
+else:  # the workflow alone was fetched: the ssdet that is installed
+    ROOT = Path(find_spec("ssdet").origin).parents[1]
 # Jobs find the same ssdet, and the python and torchrun that run Snakemake; a conda
 # environment or a container, if used, comes before them.
 for variable, first in {
@@ -25,11 +31,12 @@ from ssdet.data.frame_folder import folder_fps
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
 from ssdet.report.published import read_published
+from ssdet.texts import printable
 
 
 def fail(message):
     """End at once with one message; Snakemake would add its own traceback."""
-    raise SystemExit(f"error: {message}")
+    raise SystemExit(f"error: {printable(str(message))}")
 
 
 def checked(mapping):
