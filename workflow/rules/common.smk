@@ -14,8 +14,13 @@ from typing import get_args
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 if (ROOT / "ssdet").is_dir():
     sys.path.insert(0, str(ROOT))  # the ssdet/ beside us
-else:  # the workflow alone was fetched: the ssdet that is installed
-    ROOT = Path(find_spec("ssdet").origin).parents[1]
+elif found := find_spec("ssdet"):  # the workflow alone was fetched
+    ROOT = Path(found.origin).parents[1]
+else:
+    raise SystemExit(
+        f"error: no package ssdet beside {ROOT / 'workflow'}, and none is installed:"
+        " pip install it from the repository of this workflow"
+    )
 # Jobs find the same ssdet, and the python and torchrun that run Snakemake; a conda
 # environment or a container, if used, comes before them.
 for variable, first in {
