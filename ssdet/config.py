@@ -48,7 +48,9 @@ from ssdet.sections.datasets import (
     ExpectedCounts,
     FramesConfig,
     LabelFormat,
+    StoredFrames,
     SyntheticConfig,
+    VideoCoding,
 )
 from ssdet.sections.detectors import (
     CoarseConfig,
@@ -61,6 +63,7 @@ from ssdet.sections.detectors import (
     MultigridConfig,
     PredictConfig,
     PretrainConfig,
+    PretrainWithLabels,
     SamplingConfig,
     SlowConfig,
     SlowFastConfig,
@@ -91,6 +94,7 @@ from ssdet.sections.results import (
     HeadModel,
     Model,
     ReportConfig,
+    SeedsConfig,
     SlowFastModel,
     SlowModel,
 )
@@ -100,12 +104,15 @@ from ssdet.sections.spot import (
     SpotDetectConfig,
     SpotFeatures,
     SpotFeaturesConfig,
+    SpotFrameLabels,
     SpotLabels,
     SpotLosses,
     SpotNetwork,
     SpotOptimizer,
     SpotPretrain,
+    SpotReport,
     SpotTrain,
+    SpotVariant,
     SpotWindows,
 )
 
@@ -131,6 +138,7 @@ class ResourcesConfig(Section):
     activation_checkpointing: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "bf16", "fp32"]
+    cpu_kernels: bool
     tensorboard: bool
     checkpoint_seconds: NonNegativeFloat
 
@@ -140,6 +148,7 @@ class Config(Section):
 
     results: FilePath
     seed: NonNegativeInt
+    seeds: SeedsConfig
     classification: Name
     datasets: dict[Name, DatasetConfig]
     data: DataConfig
@@ -147,7 +156,7 @@ class Config(Section):
     model: ModelConfig
     spatial: SpatialConfig
     sampling: SamplingConfig
-    pretrain: PretrainConfig
+    pretrain: PretrainWithLabels
     augment: AugmentConfig
     validation: ValidationConfig
     fine: FineConfig
@@ -214,10 +223,26 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        seeds = [self.seed, *self.seeds.tables]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(
+                f"seeds.tables names a seed twice, or the first ({self.seed}), which is"
+                " always in the tables"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         if self.classification not in self.datasets:
             raise ValueError(
                 f"classification is {self.classification!r}, which is not one of"
+                f" datasets: {', '.join(sorted(self.datasets))}"
+            )
+        reported = sorted(set(self.spot.report.datasets) - set(self.datasets))
+        if reported:
+            raise ValueError(
+                f"spot.report.datasets names {', '.join(reported)}, which is not one of"
                 f" datasets: {', '.join(sorted(self.datasets))}"
             )
         shares = self.data.max_missing_fraction

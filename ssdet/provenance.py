@@ -1,21 +1,50 @@
 """What produced a file: config, code, parents, machine, time.
 
 Every output of a stage carries one such block: JSON in HDF5 attributes (`provenance`),
-a mapping in checkpoints and results.
+a mapping in results and in the record beside a checkpoint or an inventory.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ssdet import __version__
-from ssdet.files import sha256, sha256_text
+from ssdet.files import sha256, sha256_text, write_text
+
+# Path of a file; or of a folder that is too large to hash, what it is known by: path,
+# and `made`, a hash of how its `files` were made, or `listing`, as below.
+Parent = str | Path | Mapping[str, Any]
+
+
+def record_path(path: str | Path) -> Path:
+    """Where the record of a checkpoint or inventory lies: same name, `.json`."""
+    return Path(path).with_suffix(".json")
+
+
+def write_record(
+    path: Path,
+    provenance: Mapping[str, Any],
+    digest: str,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write the record of a file that holds none itself, as its bytes must not vary.
+
+    Args:
+        path: the file; the record lies beside it.
+        provenance: its block.
+        digest: sha256 of the file, by which one knows that the record is of it.
+        more: what else the record is to hold.
+    """
+    record = {"provenance": dict(provenance), **more, "sha256": digest}
+    write_text(record_path(path), json.dumps(record, indent=1) + "\n")
 
 
 def now() -> str:
@@ -27,7 +56,7 @@ def block(
     stage: str,
     revision: int,
     sections: Mapping[str, Any],
-    parents: Mapping[str, str | Path],
+    parents: Mapping[str, Parent],
     started: str,
     device: str = "cpu",
     gpus: int = 0,
@@ -38,7 +67,8 @@ def block(
         stage: name of the stage, as in the workflow.
         revision: the stage's `REVISION`.
         sections: config sections read, by name, parsed.
-        parents: name -> path of every file that the output was computed from.
+        parents: name -> everything that the output was computed from: path of a file,
+            or what `as_parent` of a folder says.
         started: `now()` when the stage began.
         device: name of the device that computed.
         gpus: how many GPUs the stage held.
@@ -56,10 +86,7 @@ def block(
         "revision": revision,
         "config": json.loads(text),
         "config_sha256": sha256_text(text),
-        "parents": {
-            name: {"path": str(path), "sha256": sha256(path)}
-            for name, path in sorted(parents.items())
-        },
+        "parents": {name: _parent(parent) for name, parent in sorted(parents.items())},
         "commit": commit(),
         "versions": versions(),
         "device": device,
@@ -67,6 +94,27 @@ def block(
         "ended": ended,
         "gpu_hours": round(seconds / 3600 * gpus, 4),
     }
+
+
+def label_files(
+    args: argparse.Namespace,
+    names: Sequence[str] = ("training", "testing", "classes"),
+) -> dict[str, Path]:
+    """The label files that a command line names, as parents."""
+    files = {name: getattr(args, name) for name in names}
+    return {f"labels/{name}": Path(path) for name, path in files.items() if path}
+
+
+def listing(folder: Path) -> str:
+    """A hash of the names and sizes of the files in a folder."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return sha256_text("\n".join(f"{p.name} {p.stat().st_size}" for p in files))
+
+
+def _parent(parent: Parent) -> dict[str, Any]:
+    if isinstance(parent, Mapping):
+        return dict(parent)
+    return {"path": str(parent), "sha256": sha256(parent)}
 
 
 def versions() -> dict[str, str | None]:

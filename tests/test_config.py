@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ssdet.config import SPLITS, Config, ConfigError, load
+from ssdet.config import SPLITS, Config, ConfigError, StoredFrames, load
 from ssdet.config_schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
 OVERRIDES = (
     "activitynet",
     "demo",
+    "demo_spot",
     "demo_tables",
     "from_scratch",
     "gpu_demo",
@@ -62,7 +63,7 @@ def test_overrides_are_valid(recipe, name):
 
 def test_every_config_file_is_known():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"config", "tables", *OVERRIDES}
+    assert files == {"config", "tables", "demo_rows", *OVERRIDES}
 
 
 @pytest.mark.parametrize("name", ["demo", "test", "gpu_demo"])
@@ -241,9 +242,10 @@ def test_every_key_is_explained():
 
 
 def model_names():
-    """Names that are no keys: of the models, the ensembles and the heads."""
+    """Names that are no keys: of models, ensembles, heads and variants of SPOT."""
     recipe = read("config")
-    return {*recipe["models"], *recipe["ensembles"], *recipe["head"]["heads"]}
+    named = (recipe["models"], recipe["ensembles"], recipe["head"]["heads"])
+    return set().union(*named, recipe["spot"]["variants"])
 
 
 @pytest.mark.parametrize(
@@ -324,6 +326,40 @@ def test_a_head_has_a_schedule_for_each_data_set(recipe):
     assert rates == [1e-4, 5e-4]
 
 
+def test_stages_are_told_of_one_storage(recipe):
+    """What the other one reads changes no text, and so reruns nothing."""
+    recipe["frames"] = {
+        "short_side": 256,
+        "shard_videos": 64,
+        "storage": "jpeg",
+        "jpeg_quality": 90,
+        "video": {"gop": 8, "crf": 20},
+    }
+    told = load(recipe).frames.canonical()
+    assert told == '{"jpeg_quality":90,"shard_videos":64,"short_side":256}'
+    recipe["frames"]["video"]["gop"] = 4
+    assert load(recipe).frames.canonical() == told
+    assert StoredFrames.model_validate_json(told).jpeg_quality == 90
+    recipe["frames"]["storage"] = "video"
+    told = load(recipe).frames.canonical()
+    assert told == '{"shard_videos":64,"short_side":256,"video":{"crf":20.0,"gop":4}}'
+    assert StoredFrames.model_validate_json(told).video.gop == 4
+
+
+def test_video_needs_even_sides(recipe):
+    recipe["frames"] |= {"short_side": 95, "storage": "video"}
+    with pytest.raises(ConfigError, match=r"frames: frames.short_side \(95\) must be"):
+        load(recipe)
+
+
+@pytest.mark.parametrize(
+    "coding", [{}, {"jpeg_quality": 90, "video": {"gop": 8, "crf": 20}}]
+)
+def test_frames_are_stored_in_one_way(coding):
+    with pytest.raises(ValueError, match="either jpeg_quality or video"):
+        StoredFrames(short_side=8, shard_videos=64, **coding)
+
+
 def test_all_bad_values_are_named_at_once(recipe):
     recipe["fine"]["epochs"] = -1
     recipe["frames"]["jpeg_quality"] = 101
@@ -339,6 +375,8 @@ def test_a_missing_key_is_named(recipe):
         if key[0] in ("datasets", "models", "ensembles") and len(key) == 2:
             continue  # names, not keys
         if key[:2] == ("head", "heads") and (len(key) == 3 or key[-1] == "multithumos"):
+            continue
+        if key[:2] == ("spot", "variants") and len(key) == 3:
             continue
         broken = deepcopy(recipe)
         section = broken

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -29,8 +30,9 @@ from ssdet.data.annotations import (
 from ssdet.data.parallel import run_each
 from ssdet.data.probed import Probed, ProbedFiles, died, probe_file, probe_folder
 from ssdet.data.video_files import find_videos, is_frame_folder
-from ssdet.files import write_text
+from ssdet.files import sha256, write_text
 from ssdet.progress import Progress
+from ssdet.provenance import block, label_files, now, write_record
 
 REVISION = 1
 STATUSES = ("ok", "missing", "corrupt", "excluded")
@@ -99,6 +101,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Read arguments, probe the videos, write the inventory."""
     args = arguments().parse_args(argv)
+    started = now()
     cfg = DataConfig.model_validate_json(args.data)
     dataset = dataset_from_arguments(args)  # bad labels stop the run before probing
     ids = [record.video_id for record in dataset.records]
@@ -116,6 +119,10 @@ def main(argv: list[str] | None = None) -> None:
     durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
     dataset_from_arguments(args, durations)
     write_inventory(args.out, rows)
+    sections = {name: json.loads(getattr(args, name)) for name in ("dataset", "data")}
+    config = {"name": dataset.name, **sections, "folder_fps": args.folder_fps}
+    record = block("inventory", REVISION, config, label_files(args), started)
+    write_record(args.out, record, sha256(args.out))
     memory.remove()
 
 

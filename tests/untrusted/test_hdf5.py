@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdet.data.feature_store import FeatureStore, VideoFeatures, write_features
+from ssdet.data.frame_label_file import FrameLabels, write_frame_labels
 from ssdet.data.frame_shard import PackedVideo, write_frames
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.grids import Sampling
@@ -52,6 +53,17 @@ def frames(path):
     write_frames(path, videos, {"fps": "native"}, dict)
 
 
+def frame_labels(path):
+    write_frame_labels(
+        path,
+        {name: (np.eye(2, dtype=np.uint8)[[0] * ROWS], 0.5) for name in NAMES},
+        dataset="d",
+        classes=("run", "jump"),
+        checkpoint_sha256="00",
+        provenance={},
+    )
+
+
 def read_predictions(path):
     with Predictions(path) as found:
         for name in found.video_ids:
@@ -70,7 +82,14 @@ def read_frames(path):
         store.read(name, range(store.info(name).frames))
 
 
+def read_frame_labels(path):
+    labels = FrameLabels(path)
+    for name in labels.video_ids:
+        labels.at(name, [0.0, 1.0])
+
+
 KINDS = {
+    "frame_labels": (frame_labels, read_frame_labels, ("labels",)),
     "predictions": (predictions, read_predictions, ("logits", "times_s")),
     "features": (features, read_features, ("conv5", "logits")),
     "frames": (frames, read_frames, ("jpeg", "offsets", "lengths")),
