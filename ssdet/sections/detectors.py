@@ -95,7 +95,7 @@ class PretrainConfig(OptimizerConfig):
 class PretrainWithLabels(PretrainConfig):
     """Also where labels over time lie: a file, no value that a stage is told."""
 
-    frame_labels: Annotated[str | None, Field(exclude=True)]
+    frame_labels: Annotated[FilePath | None, Field(exclude=True)]
 
 
 class EpochsConfig(OptimizerConfig):

@@ -1,5 +1,6 @@
 """The checked config, and what rules make of it: params, resources."""
 
+import gc
 import os
 import re
 import sys
@@ -8,6 +9,10 @@ from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import get_args
+
+# A plan is millions of objects that stay: to look for garbage among them, as often as
+# Python does by itself, takes a fifth of planning thousands of jobs.
+gc.set_threshold(100_000, 50, 50)
 
 # Of this file, not of the Snakefile that was called: that may be another's, which takes
 # this workflow as a module.
