@@ -1,4 +1,4 @@
-"""Plans of thousands of shards; benchmarks/planning.py takes the time of ten thousand."""
+"""Plans of thousands of shards; benchmarks/planning.py times one of ten thousand."""
 
 import pytest
 
@@ -12,7 +12,7 @@ JOBS = 2000
 
 @pytest.mark.slow
 def test_two_thousand_shard_jobs_are_planned(tmp_path):
-    """One job for the frames of each shard, one for its features; test video: a shard."""
+    """A job for the frames of each shard, and one for its features."""
     jobs = plan(tmp_path, write_project(tmp_path, JOBS, shard_videos=3))
     assert jobs == {
         "inventory": 2,
