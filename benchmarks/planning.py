@@ -1,10 +1,10 @@
-"""How long Snakemake plans a data set of ten thousand shards.
+"""Planning of ten thousand shard jobs by Snakemake.
+
+    OMP_NUM_THREADS=1 python benchmarks/planning.py [--jobs 10000]
 
 Makes up a table of one's own videos, one file for the rest, and asks for a two-stream
 detector: its plan holds a job for the frames of every shard and one for their features.
 Prints the jobs, and the seconds of processor time and of the clock that planning took.
-
-    python benchmarks/planning.py [--jobs 10000] [--shard-videos 64]
 """
 
 import argparse

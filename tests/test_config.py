@@ -289,6 +289,19 @@ def model_names():
         ("models.se_cls.head", "see", "models.se_cls.head is 'see', which is not one"),
         ("models.se_cls.pretext", "i3d", "'i3d', which is neither a pretext task nor"),
         ("models.se_cls.epoch", "best_on_test", "models.se_cls: .* name that ends so"),
+        (
+            "spot.variants.supervised.init",
+            "",
+            "spot.variants.supervised.init: .* least",
+        ),
+        (
+            "spot.report.variants",
+            ["other"],
+            "variants names other, which is not one of",
+        ),
+        ("spot.report.datasets", ["home"], "datasets names home, which is not one of"),
+        ("spot.report.labels", [], "spot.report.labels: .* at least 1 item"),
+        ("spot.frame_labels.sure_mask", 1.2, "spot.frame_labels.sure_mask: .* less"),
     ],
 )
 def test_bad_values_are_named(recipe, path, value, message):
@@ -299,6 +312,20 @@ def test_bad_values_are_named(recipe, path, value, message):
     section[key] = value
     with pytest.raises(ConfigError, match=message):
         load(recipe)
+
+
+def test_variants_of_spot_change_what_they_name(recipe):
+    spot = load(recipe).spot
+    assert spot.training("") == spot.train
+    assert spot.weights("") == spot.losses
+    alone = spot.training("supervised")
+    assert (alone.init, alone.unlabelled) == ("random", False)
+    assert alone.model_copy(update={"init": spot.train.init, "unlabelled": True}) == (
+        spot.train
+    )
+    assert spot.weights("supervised") == spot.losses
+    assert spot.training("no_pretext").unlabelled is True
+    assert spot.weights("no_pretext_no_contrast").contrast == 0
 
 
 def test_what_was_selected_on_the_test_videos_says_so(recipe):

@@ -59,7 +59,7 @@ def checked(mapping):
 
 cfg = checked(config)
 # ssdet/kernels/library.py reads it; every job reads this file again, on every node.
-os.environ["SSDET_CPU_KERNELS"] = "on" if cfg.resources.cpu_kernels else "off"
+os.environ.update(SSDET_CPU_KERNELS="on" if cfg.resources.cpu_kernels else "off")
 
 
 def published():
