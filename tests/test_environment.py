@@ -33,11 +33,14 @@ def project():
 
 
 def requirements(*extras):
-    """What pyproject.toml asks for, with some of its extras, or all."""
+    """What pyproject.toml asks for, with some of its extras, or all of ours.
+
+    The extra `bench` holds other people's programs to compare with.
+    """
     table = project()["project"]
     optional = table["optional-dependencies"]
     lines = list(table["dependencies"])
-    for extra in extras or optional:
+    for extra in extras or sorted(set(optional) - {"bench"}):
         lines += optional[extra]
     return [Requirement(line) for line in lines]
 
