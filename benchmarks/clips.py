@@ -4,11 +4,16 @@
 
 The same videos lie in all three forms; the packed shards hold the very bytes of the
 JPEG files. A clip is 16 frames, every 5th or every 10th from a random one, of a random
-video, as RGB bytes (3, 16, H, W) in one tensor. JPEG files are read by Pillow, mp4 by
-PyAV, which seeks to the last key frame before the clip and decodes from there; each
-video is opened anew, as a loader with thousands of them must. All lies in the page
-cache: what is measured is processor time. On a cold disk, or over a network, files
-count too: one for 64 videos, one for each video, or one for each frame.
+video. JPEG files are read by Pillow, mp4 by PyAV, which seeks to the last key frame
+before the clip and decodes from there; each video is opened anew, as a loader with
+thousands of them must. All lies in the page cache: what is measured is processor time.
+On a cold disk, or over a network, files count too: one for 64 videos, one for each
+video, or one for each frame.
+
+First whole frames, as RGB bytes; then a training batch of 16 clips, a random crop of
+each resized to 224 x 224, mirrored or not. Ours ends with bytes, which the device
+normalises; beside it stand the usual transforms of each Pillow picture, which end with
+normalised floats. The pixels are the same.
 """
 
 import io
@@ -25,13 +30,19 @@ import av
 import numpy as np
 import torch
 from PIL import Image
+from torchvision.transforms.functional import normalize, to_tensor
 
+from ssdet.augment.cropped_frames import read_crop
+from ssdet.augment.spatial import Crop, apply_crop, draw_crop, normalise
+from ssdet.data import jpeg
+from ssdet.data.clips import collate
 from ssdet.data.frame_shard import PackedVideo, write_frames
 from ssdet.data.frame_store import FrameStore
 
 VIDEOS, FRAMES, SHARD = 12, 300, 4  # ten seconds each, as in Kinetics
 HEIGHT, WIDTH, RATE, QUALITY = 256, 340, 30, 90
-CLIP, CLIPS, ROUNDS = 16, 20, 5
+CLIP, CLIPS, ROUNDS = 16, 16, 7
+CROP, SHORT_SIDES, MEAN, STD = 224, (256, 320), (0.45,) * 3, (0.225,) * 3
 MAX_ERROR = 8  # grey levels, on average, between a JPEG file and the mp4
 
 
@@ -123,14 +134,6 @@ def check(folder, store, clips):
         assert error < MAX_ERROR, f"{name}: {error}"
 
 
-def milliseconds(read, clips):
-    """Processor time of one clip."""
-    begun = time.process_time()
-    for name, indices in clips:
-        read(name, indices)
-    return 1000 * (time.process_time() - begun) / len(clips)
-
-
 def draw(source, stride):
     """Random clips of random videos."""
     clips = []
@@ -141,14 +144,138 @@ def draw(source, stride):
     return clips
 
 
+def plain_item(folder, name, indices, crop):
+    """A clip by the usual transforms of each picture."""
+    box = (crop.left, crop.top, crop.left + crop.side, crop.top + crop.side)
+    frames = []
+    for index in indices:
+        with Image.open(folder / "jpeg" / name / f"{index:06d}.jpg") as image:
+            picture = image.convert("RGB").crop(box)
+        picture = picture.resize((CROP, CROP), Image.Resampling.BILINEAR)
+        if crop.flip:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        frames.append(normalize(to_tensor(picture), MEAN, STD))
+    return {"video": torch.stack(frames, 1)}
+
+
+def our_item(store, name, indices, crop):
+    """The same clip, as our trainings read it."""
+    return {"video": read_crop(store, name, indices, crop, CROP)}
+
+
+def draw_cropped(source, stride):
+    """Random clips with a random crop each."""
+    generator = torch.Generator().manual_seed(source.randrange(1 << 30))
+    return [
+        (*clip, draw_crop(HEIGHT, WIDTH, CROP, SHORT_SIDES, 0.5, generator))
+        for clip in draw(source, stride)
+    ]
+
+
+def batch_of(item, clips):
+    """A batch of clips."""
+    return collate([item(*clip) for clip in clips])["video"]
+
+
+def check_batch(folder, store, clips):
+    """See that both sides give the same pixels, but for the rounding of floats."""
+    ours = normalise(batch_of(lambda *x: our_item(store, *x), clips), MEAN, STD)
+    plain = batch_of(lambda *x: plain_item(folder, *x), clips)
+    levels = (ours - plain).abs().amax(dim=(0, 2, 3, 4)) * torch.tensor(STD) * 255
+    assert levels.max() <= 2.01, levels
+
+
+def without_simplejpeg(call):
+    """Run something as if only torchvision could decode JPEG."""
+    kept, jpeg.simplejpeg = jpeg.simplejpeg, None
+    try:
+        return call()
+    finally:
+        jpeg.simplejpeg = kept
+
+
+def compare(sides, draws):
+    """Median ms of a clip on every side: in turn, each round with its own clips."""
+    times = {name: [] for name in sides}
+    for clips in draws:
+        for name, side in sides.items():
+            begun = time.process_time()
+            side(clips)
+            spent = time.process_time() - begun
+            times[name].append(1000 * spent / len(clips))
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def show(title, found, base):
+    """Print a table; the ratio says how many times faster than `base`."""
+    print(f"\n{title:42}{'ms/clip':>9}{'ratio':>7}")
+    for name, spent in found.items():
+        print(f"  {name:40}{spent:9.2f}{found[base] / spent:7.2f}")
+
+
+def whole_frames(folder, store):
+    """Sides that read whole frames."""
+
+    def each(read):
+        return lambda clips: [read(*clip) for clip in clips]
+
+    return {
+        "JPEG files, Pillow": each(lambda *x: from_jpeg(folder, *x)),
+        "packed": each(store.read),
+        "packed, torchvision decodes": lambda clips: without_simplejpeg(
+            lambda: each(store.read)(clips)
+        ),
+        "mp4": each(lambda *x: from_mp4(folder, *x)),
+    }
+
+
+def batches(folder, store):
+    """Sides that make a training batch."""
+
+    def ours(clips):
+        return batch_of(lambda *x: our_item(store, *x), clips)
+
+    return {
+        "JPEG files, Pillow, usual transforms": lambda clips: batch_of(
+            lambda *x: plain_item(folder, *x), clips
+        ),
+        "packed": ours,
+        "packed, torchvision decodes": lambda clips: without_simplejpeg(
+            lambda: ours(clips)
+        ),
+        "packed, normalised by the same core": lambda clips: normalise(
+            ours(clips), MEAN, STD
+        ),
+    }
+
+
+def parts(store):
+    """What a clip of ours costs, step by step: each side repeats those before it."""
+
+    def cut(clips):
+        return [store.read(*clip[:2], part=clip[2].part) for clip in clips]
+
+    def fitted(clips):
+        return [
+            apply_crop(video, Crop(0, 0, crop.side, crop.flip), CROP)
+            for video, (*_, crop) in zip(cut(clips), clips, strict=True)
+        ]
+
+    return {
+        "read, decode and cut": cut,
+        "... and resize and mirror": fitted,
+        "... and collate": lambda clips: collate([{"x": x} for x in fitted(clips)]),
+    }
+
+
 def main():
-    """Print one line for each stride."""
+    """Print the tables for both strides."""
     torch.set_num_threads(1)
+    decoder = "no simplejpeg" if jpeg.simplejpeg is None else "simplejpeg"
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, load", end=" ")
-    print(f"{os.getloadavg()[0]:.1f}, torch {torch.__version__}, 1 thread;", end=" ")
+    print(f"{os.getloadavg()[0]:.1f}, torch {torch.__version__}, {decoder}, 1 thread")
     keys = [key for key in os.environ if key.startswith(("MALLOC_", "GLIBC_"))]
     print("allocator:", ", ".join(f"{k}={os.environ[k]}" for k in keys) or "default")
-    print(f"{'':12}{'packed':>10}{'jpeg':>10}{'ratio':>8}{'mp4':>10}{'ratio':>8}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_all(folder)
@@ -156,23 +283,16 @@ def main():
         source = random.Random(0)
         for stride in (5, 10):
             check(folder, store, draw(source, stride)[:5])
-            times = []
-            for _ in range(ROUNDS):
-                clips = draw(source, stride)
-                times.append(
-                    (
-                        milliseconds(store.read, clips),
-                        milliseconds(lambda *x: from_jpeg(folder, *x), clips),
-                        milliseconds(lambda *x: from_mp4(folder, *x), clips),
-                    )
-                )
-            ours, jpeg, mp4 = (
-                statistics.median(side) for side in zip(*times, strict=True)
-            )
-            print(
-                f"stride {stride:<5}{ours:10.1f}{jpeg:10.1f}{jpeg / ours:8.1f}"
-                f"{mp4:10.1f}{mp4 / ours:8.1f}"
-            )
+            check_batch(folder, store, draw_cropped(source, stride)[:5])
+            draws = [draw(source, stride) for _ in range(ROUNDS)]
+            found = compare(whole_frames(folder, store), draws)
+            show(f"whole frames, stride {stride}", found, "JPEG files, Pillow")
+            draws = [draw_cropped(source, stride) for _ in range(ROUNDS)]
+            found = compare(batches(folder, store), draws)
+            title = f"batch of {CLIPS} clips, stride {stride}"
+            show(title, found, "JPEG files, Pillow, usual transforms")
+        found = compare(parts(store), draws)
+        show("steps of ours", found, "... and collate")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class GopEncoder:
         context.time_base, context.thread_count = Fraction(1, 30), 1
         context.options = {
             "preset": "veryfast",
-            "tune": "zerolatency",
+            "tune": "zerolatency,fastdecode",
             "crf": f"{self._crf:g}",
             "x264-params": f"keyint={self._gop}:min-keyint={self._gop}:scenecut=0"
             ":bframes=0:threads=1:sliced-threads=0",

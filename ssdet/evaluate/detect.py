@@ -65,8 +65,6 @@ def main(argv: list[str] | None = None) -> None:
     external: Mapping[str, Guess] = {}
     parents: dict[str, Parent] = {"checkpoint": args.checkpoint, **label_files(args)}
     parents |= data.parents(args)
-    if args.inventory:
-        parents["inventory"] = Path(args.inventory)
     if args.external_scores:
         external = read_guesses(Path(args.external_scores), classes)
         parents["external_scores"] = Path(args.external_scores)
