@@ -80,7 +80,7 @@ def main() -> None:
         calls = {}
         for name, (function, dtype, layout) in SIDES.items():
             one, two, three = (
-                tensor.to(dtype).to(memory_format=layout)
+                tensor.detach().to(dtype).to(memory_format=layout)
                 for tensor in (x, weight, gradient)
             )
             call = partial(

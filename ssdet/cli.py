@@ -17,6 +17,7 @@ from ssdet.commands import (
     export,
     provenance,
 )
+from ssdet.texts import printable
 
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
@@ -63,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
 
 

@@ -29,6 +29,7 @@ from ssdet.sections.augment import (
 )
 from ssdet.sections.base import (
     Dropout,
+    FilePath,
     Fraction,
     Name,
     OptimizerConfig,
@@ -145,7 +146,7 @@ class ResourcesConfig(Section):
 class Config(Section):
     """The whole of config.yaml."""
 
-    results: Annotated[str, Field(min_length=1)]
+    results: FilePath
     seed: NonNegativeInt
     seeds: SeedsConfig
     classification: Name

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import torch
 
+from ssdet.texts import printable
+
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (ValueError, OSError) as error:
         logging.debug("where the error was raised", exc_info=True)
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         raise SystemExit(1) from None
 
 

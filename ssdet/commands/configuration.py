@@ -36,8 +36,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"no file {path}; start in the folder that holds config/config.yaml"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is not YAML: nested too deeply") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} should hold keys and values")
     return content

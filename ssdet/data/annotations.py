@@ -30,6 +30,7 @@ from ssdet.data.label_files import check_labels, labels_of, read_splits
 from ssdet.data.segments import KINDS, REFUSED, refuse, repair, without_duplicates
 
 SHOWN = 100  # problems in a message
+SHOWN_CHARACTERS = 1000  # of each of them
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +254,10 @@ def _spanning(video: RawVideo, duration_s: float | None) -> list[RawSegment]:
 def _raise(name: str, problems: list[str]) -> None:
     if not problems:
         return
-    lines = problems[:SHOWN]
+    lines = [
+        line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}..."
+        for line in problems[:SHOWN]
+    ]
     if len(problems) > SHOWN:
         lines.append(f"... and {len(problems) - SHOWN} more")
     text = "\n  ".join(lines)

@@ -9,7 +9,7 @@ Source: spec of SPOT, section 3.1.
 
 from __future__ import annotations
 
-import csv
+import math
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from ssdet.config import canonical_json
-from ssdet.data.label_splits import text_of
+from ssdet.data.label_splits import read_rows
+from ssdet.data.numpy_files import open_array
 from ssdet.data.snippets import covered_s
 from ssdet.files import sha256_text
 from ssdet.provenance import listing
@@ -87,12 +88,12 @@ class FeatureFiles:
         path = self._files[video_id.removeprefix("v_")]
         try:
             if path.suffix == ".npy":
-                array = np.load(path, allow_pickle=False)
+                array = open_array(path)
             else:
                 with warnings.catch_warnings():  # of an empty file, refused below
                     warnings.simplefilter("ignore")
                     array = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-            array = np.asarray(array, dtype=np.float32)
+            array = np.array(array, dtype=np.float32)
         except (ValueError, OSError) as error:
             raise ValueError(f"{path} cannot be read as features: {error}") from None
         if array.ndim == 4 and array.shape[1:3] == (1, 1):
@@ -135,16 +136,20 @@ def read_video_table(path: Path) -> dict[str, VideoFacts]:
     Raises:
         ValueError: a column is missing, or a cell is no number.
     """
-    rows = list(csv.DictReader(text_of(path).splitlines()))
+    columns = ("video", "numFrame", "featureFrame", "seconds")
     try:
-        return {
+        facts = {
             row["video"].removeprefix("v_"): VideoFacts(
                 int(row["numFrame"]), int(row["featureFrame"]), float(row["seconds"])
             )
-            for row in rows
+            for row in read_rows(path, columns, "spot.features.tables")
         }
-    except (KeyError, ValueError, TypeError) as error:
+        for video_id, numbers in facts.items():
+            if min(numbers) <= 0 or not math.isfinite(numbers.seconds):
+                raise ValueError(f"{video_id} has impossible ones")
+    except ValueError as error:
         raise ValueError(
             f"{path} (spot.features.tables) should have the columns video, numFrame,"
             f" featureFrame and seconds, all numbers but the first: {error}"
         ) from None
+    return facts

@@ -21,7 +21,8 @@ from ssdet.data.shard_folder import Kind, ShardFolder
 __all__ = ["FeatureInfo", "FeatureStore", "VideoFeatures", "write_features"]
 
 REMEDY = "extract the features again"
-KIND = Kind("features", FORMAT, VERSION, "logits", "offset", "length", REMEDY)
+FACTS = ("n_frames", "duration")
+KIND = Kind("features", FORMAT, VERSION, "logits", "offset", "length", FACTS, REMEDY)
 # The config key or the thing that a required attribute is compared with.
 SOURCES = {
     "stride": "sampling.stride",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ class FrameFolder:
             names = ", ".join(repr(name) for name in sorted(series)[:SHOWN])
             raise VideoError(f"the frames' names begin differently: {names}")
         first, last = 0 if 0 in numbers else 1, max(numbers)
-        gaps = _runs(n for n in range(first, last + 1) if n not in numbers)
+        gaps = _gaps([first - 1, *sorted(numbers)])
         if gaps:
             more = ", ..." if len(gaps) > SHOWN else ""
             raise VideoError(
@@ -116,12 +117,10 @@ def open_jpeg(data: bytes, file: Path) -> Image:
         raise VideoError(f"the frame {file.name} is cut off or no JPEG") from None
 
 
-def _runs(numbers: Iterator[int]) -> list[str]:
-    """Numbers in rising order as text: stretches, and single ones."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return [str(a) if a == b else f"{a} to {b}" for a, b in runs]
+def _gaps(numbers: Sequence[int]) -> list[str]:
+    """What lies between rising numbers, as text: stretches, and single ones."""
+    return [
+        str(low + 1) if high - low == 2 else f"{low + 1} to {high - 1}"
+        for low, high in pairwise(numbers)
+        if high - low > 1
+    ]

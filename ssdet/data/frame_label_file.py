@@ -17,10 +17,17 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ssdet.data.hdf5 import get_attributes, open_complete, set_attributes
+from ssdet.data.hdf5 import (
+    damage,
+    get_attributes,
+    open_complete,
+    read_index,
+    set_attributes,
+)
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_frame_labels", 1
+REMEDY = "run label_frames again"
 NEARLY = 1e-9  # rows; a time on the border of two rows is of the later one
 
 Labels = npt.NDArray[np.uint8]
@@ -98,9 +105,10 @@ class FrameLabels:
             ValueError: the file is absent, not complete or not one of frame labels.
         """
         self.path = Path(path)
-        with open_complete(
-            self.path, FORMAT, VERSION, "run label_frames again"
-        ) as file:
+        with (
+            open_complete(self.path, FORMAT, VERSION, REMEDY) as file,
+            damage(self.path, REMEDY),
+        ):
             attributes = get_attributes(file)
             self._labels: Labels = file["labels"][:]
             self._index = {
@@ -109,10 +117,19 @@ class FrameLabels:
                     int(row["length"]),
                     float(row["step_s"]),
                 )
-                for row in file["index"][:]
+                for row in read_index(file, "offset", "length", ("step_s",))
             }
-        self.classes: tuple[str, ...] = tuple(attributes["classes"])
-        self.provenance: dict[str, Any] = attributes["provenance"]
+            self.classes: tuple[str, ...] = tuple(map(str, attributes["classes"]))
+            self.provenance: dict[str, Any] = dict(attributes["provenance"])
+            shape, wide = self._labels.shape, len(self.classes)
+            kind = self._labels.dtype
+            if len(shape) != 2 or shape[1] != wide or kind != np.uint8:
+                raise ValueError(
+                    f"its labels are {shape} {kind}, not (M, {wide}) uint8"
+                )
+            for offset, length, _ in self._index.values():
+                if not (offset >= 0 and 1 <= length <= shape[0] - offset):
+                    raise ValueError(f"its index does not fit the {shape[0]} labels")
         self.video_ids = sorted(self._index)
 
     def __contains__(self, video_id: object) -> bool:

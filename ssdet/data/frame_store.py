@@ -17,7 +17,9 @@ from ssdet.data.hdf5 import damage
 from ssdet.data.shard_folder import Kind, ShardFolder
 
 REMEDY = "run extract_frames again"
-KIND = Kind("frames", FORMAT, VERSION, "offsets", "first", "frames", REMEDY)
+FACTS = ("fps", "duration_s", "height", "width")
+KIND = Kind("frames", FORMAT, VERSION, "offsets", "first", "frames", FACTS, REMEDY)
+PIXELS = 1 << 26  # of a frame, at most: 8,192 x 8,192
 CPU = torch.device("cpu")
 WHOLE = (slice(None), slice(None))  # of a frame
 
@@ -118,6 +120,11 @@ class FrameStore:
                 f"video {video_id} has frames 0 to {info.frames - 1}, asked for"
                 f" {', '.join(map(str, wrong[:20]))}"
             )
+        if info.height * info.width > PIXELS:
+            raise ValueError(
+                f"{self.folder}: frames of video {video_id} have {info.height} x"
+                f" {info.width} pixels, no frame has so many; {REMEDY}"
+            )
         rows, columns = (
             len(range(*side.indices(length)))
             for side, length in zip(part, (info.height, info.width), strict=True)
@@ -151,7 +158,7 @@ class FrameStore:
                 frames[positions[0]] = picture[part]
                 for position in positions[1:]:
                     frames[position] = frames[positions[0]]
-        except ValueError as error:
+        except (ValueError, RuntimeError, TypeError) as error:
             raise ValueError(
                 f"{self.folder / shard}: a frame of video {video_id} cannot be decoded"
                 f" ({error}); {REMEDY}"

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5 import read_index, set_attributes
 
 GROUP = "grid"
 
@@ -69,15 +69,23 @@ def write_grids(file: h5py.File, grids: Mapping[str, Sampling]) -> None:
 
 
 def read_grid(file: h5py.File, video_id: str) -> Sampling | None:
-    """The grid of a video; None if the file says nothing of it."""
+    """The grid of a video; None if the file says nothing of it.
+
+    Raises:
+        ValueError: what it says is not possible.
+    """
     if GROUP not in file:
         return None
     group = file[GROUP]
-    place = np.flatnonzero(group["index"]["video_id"] == video_id.encode())
+    index = read_index(group, "offset", "length")
+    place = np.flatnonzero(index["video_id"] == video_id.encode())
     if not place.size:
         return None
-    _, offset, length = group["index"][place[0]]
+    offset, length = (int(index[name][place[0]]) for name in ("offset", "length"))
     ends = group["end_s"][offset : offset + length]
-    return Sampling(
+    sampling = Sampling(
         np.concatenate([[0.0], ends]), group["confidence"][offset : offset + length]
     )
+    if problem := sampling.problem():
+        raise ValueError(f"video {video_id}: {problem}")
+    return sampling

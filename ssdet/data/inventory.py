@@ -78,6 +78,8 @@ class InventoryRow:
 COLUMNS = tuple(field.name for field in fields(InventoryRow))
 WHOLE = ("frames", "width", "height", "rotation")
 NUMBERS = ("fps", "duration_s", *WHOLE)
+POSITIVE = frozenset(NUMBERS) - {"rotation"}  # of videos that are ok
+LARGEST = 2**31  # above all of them
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -246,20 +248,26 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no inventory at {path} (--inventory); run `inventory` first")
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        header = tuple(next(reader, ()))
-        if header != COLUMNS:
-            raise ValueError(
-                f"{path} is not an inventory: expected the columns"
-                f" {', '.join(COLUMNS)}, found {', '.join(header) or 'an empty file'}"
-            )
-        rows, problems = [], []
-        for cells in reader:
-            try:
-                rows.append(_parse(cells))
-            except ValueError as error:
-                problems.append(f"{path}:{reader.line_num}: {error}")
+    rows, problems = [], []
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = tuple(next(reader, ()))
+            if header == COLUMNS:
+                for cells in reader:
+                    try:
+                        rows.append(_parse(cells))
+                    except ValueError as error:
+                        problems.append(f"{path}:{reader.line_num}: {error}")
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); run `inventory` again"
+        ) from None
+    if header != COLUMNS:
+        raise ValueError(
+            f"{path} is not an inventory: expected the columns"
+            f" {', '.join(COLUMNS)}, found {', '.join(header) or 'an empty file'}"
+        )
     ids = [row.video_id for row in rows]
     if not problems and ids != sorted(set(ids)):
         problems.append("its rows are not sorted by video_id, or one comes twice")
@@ -284,6 +292,9 @@ def _parse(cells: list[str]) -> InventoryRow:
             values[name] = int(text) if name in WHOLE else float(text)
         except ValueError:
             raise ValueError(f"{name} should be a number, found {text!r}") from None
+        needed = status == "ok" and name in POSITIVE
+        if not 0 <= values[name] < LARGEST or (needed and not values[name]):
+            raise ValueError(f"{name} cannot be {text}")
     return InventoryRow(**values)
 
 

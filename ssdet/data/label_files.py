@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ssdet.config import SPLITS
-from ssdet.data.annotation_formats import READERS, RawVideo
+from ssdet.data.annotation_formats import READERS, RawVideo, wrong_label
+
+DIGITS = 9  # of labels that are numbers
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ def read_splits(
 def labels_of(videos: Iterable[RawVideo]) -> dict[str, str]:
     """The labels that occur, sorted; numbers by value."""
     labels = {segment.label for video in videos for segment in video.segments}
-    if all(label.isdecimal() for label in labels):
+    if all(label.isdecimal() and len(label) <= DIGITS for label in labels):
         return {label: label for label in sorted(labels, key=int)}
     return {label: label for label in sorted(labels)}
 
@@ -93,6 +95,7 @@ def check_labels(
         source: where that is from, for messages.
         problems: is added to.
     """
+    problems += [f"{source}: {wrong}" for name in names if (wrong := wrong_label(name))]
     for video in videos:
         for segment in video.segments:
             if not segment.label:

@@ -5,18 +5,18 @@ Source: spec of SPOT, section 3.4.
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from ssdet.data.annotation_formats.text import read_text, rows
 from ssdet.data.annotations import VideoRecord
 from ssdet.randomness import generator
 
 SHOWN = 5  # videos named in a message
+KEY = "spot.labels.split_files"
 
 
 def draw_unlabelled(
@@ -66,22 +66,21 @@ def read_unlabelled(
         ValueError: the file has no such column, something else than 0 or 1, or not all
             videos.
     """
-    rows = list(csv.DictReader(text_of(path).splitlines()))
-    columns = list(rows[0]) if rows else []
+    videos = read_rows(path, ("video",), KEY)
+    columns = list(videos[0]) if videos else []
     column = next((name for name in columns if _share_of(name) == share), None)
-    if column is None or "video" not in columns:
+    if column is None:
         raise ValueError(
-            f"{path} has no column video, or none for a share of {share:g} without"
-            f" labels (spot.labels.split_files); it has"
-            f" {', '.join(columns) or 'no row'}"
+            f"{path} has columns, but none for a share of {share:g} without labels"
+            f" ({KEY}); it has {', '.join(columns) or 'no row'}"
         )
-    wrong = [row["video"] for row in rows if row[column] not in ("0", "1")]
+    wrong = [row["video"] for row in videos if row[column] not in ("0", "1")]
     if wrong:
         raise ValueError(
             f"{path}: column {column} should hold 0 and 1, but not so for"
             f" {', '.join(wrong[:SHOWN])}"
         )
-    marks = {row["video"].removeprefix("v_"): row[column] == "1" for row in rows}
+    marks = {row["video"].removeprefix("v_"): row[column] == "1" for row in videos}
     ids = [record.video_id for record in records]
     absent = [v for v in ids if v.removeprefix("v_") not in marks]
     if absent:
@@ -105,7 +104,20 @@ def _share_of(column: str) -> float | None:
         return None
 
 
-def text_of(path: Path) -> str:
-    """The text of a file, plain or .gz."""
-    data = path.read_bytes()
-    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+def read_rows(path: Path, columns: tuple[str, ...], key: str) -> list[dict[str, str]]:
+    """The rows of a table that was published beside labels, plain or gzip.
+
+    Args:
+        path: csv with a header.
+        columns: which it must have; it may have others.
+        key: config key that names it, for messages.
+
+    Raises:
+        ValueError: the file cannot be read, or has rows of another length.
+    """
+    problems: list[str] = []
+    found = [row for _, row in rows(path, read_text(path, key), columns, problems)]
+    if problems:
+        more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
+        raise ValueError(f"{key}: {'; '.join(problems[:SHOWN])}{more}")
+    return found

@@ -21,11 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ssdet.data.grids import Sampling, read_grid, write_grids
-from ssdet.data.hdf5 import get_attributes, open_complete, set_attributes
+from ssdet.data.hdf5 import (
+    damage,
+    get_attributes,
+    open_complete,
+    read_index,
+    set_attributes,
+)
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_predictions", 1
 CHUNK_ROWS = 256
+REMEDY = "run predict again"
 
 Logits = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
@@ -112,18 +119,30 @@ class Predictions:
             ValueError: the file is absent, not complete or not one of predictions.
         """
         self.path = Path(path)
-        self._file = open_complete(self.path, FORMAT, VERSION, "run predict again")
+        self._file = open_complete(self.path, FORMAT, VERSION, REMEDY)
+        try:
+            with damage(self.path, REMEDY):
+                self._read_header()
+        except ValueError:
+            self._file.close()
+            raise
+        self.video_ids = sorted(self._index)
+
+    def _read_header(self) -> None:
         attributes = get_attributes(self._file)
         self.model = str(attributes["model"])
         self.dataset = str(attributes["dataset"])
-        self.classes: tuple[str, ...] = tuple(attributes["classes"])
+        self.classes: tuple[str, ...] = tuple(map(str, attributes["classes"]))
         self.checkpoint_sha256 = str(attributes["checkpoint_sha256"])
-        self.provenance: dict[str, Any] = attributes["provenance"]
+        self.provenance: dict[str, Any] = dict(attributes["provenance"])
         self._index = {
             row["video_id"].decode(): (int(row["offset"]), int(row["length"]))
-            for row in self._file["index"][:]
+            for row in read_index(self._file, "offset", "length")
         }
-        self.video_ids = sorted(self._index)
+        rows = min(len(self._file["logits"]), len(self._file["times_s"]))
+        for offset, length in self._index.values():
+            if not (offset >= 0 and 1 <= length <= rows - offset):
+                raise ValueError(f"its index does not fit the {rows} rows of /logits")
 
     def __contains__(self, video_id: object) -> bool:
         return video_id in self._index
@@ -138,17 +157,21 @@ class Predictions:
     def times_s(self, video_id: str) -> Times:
         """Times (T,) of the rows of a video."""
         offset, length = self._place(video_id)
-        return np.asarray(self._file["times_s"][offset : offset + length])
+        with damage(self.path, REMEDY):
+            return np.asarray(self._file["times_s"][offset : offset + length])
 
     def __getitem__(self, video_id: str) -> tuple[Logits, Times]:
         """Logits (T, K) float32 and times (T,) float64 of a video.
 
         Raises:
             KeyError: the file has no such video.
+            ValueError: they are not what `write_predictions` writes.
         """
         offset, length = self._place(video_id)
-        logits = self._file["logits"][offset : offset + length]
-        return np.asarray(logits), self.times_s(video_id)
+        with damage(self.path, REMEDY):
+            logits = self._file["logits"][offset : offset + length]
+            times_s = self.times_s(video_id)
+            return _checked(video_id, logits, times_s, len(self.classes))
 
     def sampling(self, video_id: str) -> Sampling | None:
         """Where the detector sampled a video; None if it takes all frames.
@@ -157,7 +180,8 @@ class Predictions:
             KeyError: the file has no such video.
         """
         self._place(video_id)
-        return read_grid(self._file, video_id)
+        with damage(self.path, REMEDY):
+            return read_grid(self._file, video_id)
 
     def close(self) -> None:
         """Close the file."""

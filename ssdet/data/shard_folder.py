@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ssdet.config import canonical_json
-from ssdet.data.hdf5 import damage, get_attributes, open_complete, shown
+from ssdet.data.hdf5 import (
+    damage,
+    get_attributes,
+    open_complete,
+    read_index,
+    shown,
+)
 from ssdet.files import sha256_text
 
 OPEN_FILES = 16  # per process
@@ -36,6 +42,7 @@ class Kind:
         rows: the data set whose rows the index deals out.
         first: column of the index: first row of a video.
         count: column of the index: rows of a video.
+        facts: its other columns, numbers above 0.
         remedy: what to do about bad files, for messages.
     """
 
@@ -45,6 +52,7 @@ class Kind:
     rows: str
     first: str
     count: str
+    facts: tuple[str, ...]
     remedy: str
 
 
@@ -85,10 +93,11 @@ class ShardFolder:
         for name in self.names:
             with damage(self.folder / name, kind.remedy):
                 file = self.open(name)
-                attributes, index = get_attributes(file), file["index"][:]
+                attributes = get_attributes(file)
+                index = read_index(file, kind.first, kind.count, kind.facts)
                 rows = len(file[kind.rows]) if len(index) else 0
-            self._compare(name, attributes)
-            self._add(name, index, rows)
+                self._compare(name, attributes)
+                self._add(name, index, rows)
 
     def _found(self) -> list[str]:
         names = sorted(path.name for path in self.folder.glob("shard-*.h5"))
@@ -113,7 +122,8 @@ class ShardFolder:
         counts = index[self._kind.count].astype(np.int64)
         ends = np.cumsum(counts)
         starts = index[self._kind.first]
-        if (starts != ends - counts).any() or (counts < 1).any() or sum(counts) != rows:
+        possible = (counts >= 1) & (counts <= rows) & (starts == ends - counts)
+        if not possible.all() or sum(counts) != rows:
             raise ValueError(
                 f"{self.folder / name} is damaged (its index does not fit the {rows}"
                 f" rows of /{self._kind.rows}); {self._kind.remedy}"

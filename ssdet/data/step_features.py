@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ssdet.data.feature_store import FeatureStore
+from ssdet.data.numpy_files import open_array
 from ssdet.files import sha256_text
 from ssdet.provenance import listing
 
@@ -178,10 +179,7 @@ class FolderSteps:
         if video_id not in self._files:
             raise ValueError(f"no features at {self.folder / video_id}.npy")
         path = self._files[video_id]
-        try:
-            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:
-            raise ValueError(f"{path} is not a NumPy array: {error}") from None
+        array = open_array(path)
         flat = array.ndim == 2 or (array.ndim == 4 and array.shape[1:3] == (1, 1))
         if not flat or not len(array):
             raise ValueError(

@@ -27,6 +27,13 @@ REORDERED = 16
 TOLERATED = 0.05
 TOLERATED_S = 1.0  # containers state durations, not frames: of the longest track
 
+# Containers of videos, and nothing that makes FFmpeg open other files or addresses:
+# playlists are told by their content, whatever a file is called.
+CLOSED = {
+    "format_whitelist": "mov,matroska,avi,asf,flv,mpegts,mpeg,mpegvideo,ogg,m4v,h264",
+    "protocol_whitelist": "file",
+}
+
 Picture = NDArray[np.uint8]
 Item = TypeVar("Item")
 
@@ -108,7 +115,7 @@ class Video:
             if not file.read(1):
                 raise VideoError("the file is empty")
         try:
-            self._container: InputContainer = av.open(str(path))
+            self._container: InputContainer = av.open(str(path), options=CLOSED)
         except av.FFmpegError as error:
             raise VideoError(f"not a video: {_reason(error)}") from None
         stream: Any = self._container.streams.best("video")

@@ -5,13 +5,14 @@ Each video is one segment, from its start to its end. Source: spec of SPOT, sect
 
 from __future__ import annotations
 
-import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssdet.data.annotations import VideoRecord
 from ssdet.evaluate.detections import Detection
+from ssdet.texts import parse_json
 
 SHOWN = 5  # videos named in a message
 Guess = tuple[str, float]  # label and score of a whole video
@@ -60,12 +61,16 @@ def read_guesses(path: Path, classes: Sequence[str]) -> dict[str, Guess]:
         ValueError: the file is not of this form, or has other classes.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes(), path)
         guesses = {
             video_id.removeprefix("v_"): (str(entry["class"]), float(entry["score"]))
             for video_id, entry in content.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(math.isfinite(score) for _, score in guesses.values()):
+            raise ValueError("a score is not finite")
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError),
+    ) as error:
         raise ValueError(
             f"{path} (spot.detect.external_scores) should be JSON"
             f' {{video: {{"class": name, "score": number}}}}: {error}'

@@ -32,7 +32,7 @@ from ssdet.stage import (
     run,
 )
 from ssdet.train import spot_data
-from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.checkpoint import load_checkpoint, rebuilding
 from ssdet.train.setup import add_sections
 from ssdet.train.spot_data import SpotData
 
@@ -65,8 +65,6 @@ def main(argv: list[str] | None = None) -> None:
     external: Mapping[str, Guess] = {}
     parents: dict[str, Parent] = {"checkpoint": args.checkpoint, **label_files(args)}
     parents |= data.parents(args)
-    if args.inventory:
-        parents["inventory"] = Path(args.inventory)
     if args.external_scores:
         external = read_guesses(Path(args.external_scores), classes)
         parents["external_scores"] = Path(args.external_scores)
@@ -149,7 +147,8 @@ def load_spot(args: argparse.Namespace, data: SpotData) -> Spot:
     size = SpotNetwork.model_validate(config["network"])
     width = SpotFeatures.model_validate(config["features"]).width
     network = build_spot(size, width, len(classes))
-    network.load_state_dict(checkpoint["weights"])
+    with rebuilding(args.checkpoint):
+        network.load_state_dict(checkpoint["weights"])
     return network.eval()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdet.files import write_text
+from ssdet.texts import parse_json
 
 SHOWN = 5  # bad entries named in a message
 VERSION = "VERSION 1.3"  # what the official reader asks for
@@ -133,7 +134,7 @@ def _parsed(entry: object) -> tuple[Detection | None, str]:
         if not isinstance(label, str) or isinstance(score, str | bool):
             raise TypeError
         detection = Detection(float(start), float(end), label, float(score))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         shown = json.dumps(entry)
         return None, (
             f"{shown if len(shown) < 80 else shown[:80] + '...'} should hold label,"
@@ -156,11 +157,9 @@ def _wrong(detection: Detection) -> str:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes(), path)
     except FileNotFoundError:
         raise ValueError(f"no file of detections at {path}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
 
 
 def _refuse(what: str, bad: Sequence[str]) -> None:

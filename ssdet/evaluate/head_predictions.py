@@ -18,7 +18,7 @@ from ssdet.models.heads import build_head
 from ssdet.progress import Progress
 from ssdet.provenance import Parent
 from ssdet.stage import StageError, choose_device
-from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.checkpoint import load_checkpoint, rebuilding
 from ssdet.train.detectors import refuse_other_classes
 from ssdet.train.head import features_made
 from ssdet.train.head_steps import predict_steps
@@ -74,7 +74,8 @@ def head_predictions(args: argparse.Namespace) -> Predicted:
             f" {args.checkpoint} was trained on; extract them again, or train it again"
         )
     model = build_head(cfg.network, videos.features.width, len(dataset.classes))
-    model.load_state_dict(epochs[args.epoch]["weights"])
+    with rebuilding(args.checkpoint):
+        model.load_state_dict(epochs[args.epoch]["weights"])
     model.to(device).eval()
 
     def rows() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -21,7 +21,7 @@ from ssdet.data.snippet_sets import SnippetSet
 from ssdet.evaluate.detect import BATCH, load_spot
 from ssdet.evaluate.segment_decoding import probabilities, stretch_around
 from ssdet.files import sha256
-from ssdet.provenance import block, now
+from ssdet.provenance import block, label_files, now
 from ssdet.stage import add_device_argument, choose_device, device_name, run
 from ssdet.train import spot_data
 from ssdet.train.setup import add_sections
@@ -70,7 +70,11 @@ def main(argv: list[str] | None = None) -> None:
             "label_frames",
             REVISION,
             {name: json.loads(getattr(args, name)) for name in SECTIONS},
-            {"checkpoint": args.checkpoint},
+            {
+                "checkpoint": args.checkpoint,
+                **label_files(args),
+                **data.parents(args),
+            },
             started,
             device_name(device),
             int(device.type == "cuda"),

@@ -113,7 +113,7 @@ def _lines(
     path: str | Path, classes: int
 ) -> list[tuple[str, int, npt.NDArray[np.float64]]]:
     lines, bad = [], []
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="backslashreplace") as file:
         for number, line in enumerate(file, start=1):
             fields = line.split()
             if not fields:

@@ -106,7 +106,7 @@ def built() -> Path:
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
     if compiler is None:
         raise FileNotFoundError("no C++ compiler (g++)")
-    sources = sorted(SOURCES.iterdir())
+    sources = sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp")])
     version = subprocess.run(
         [compiler, "--version"], capture_output=True, text=True, check=True, timeout=60
     ).stdout

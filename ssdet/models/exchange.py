@@ -9,7 +9,6 @@ Source: spec of SSDet, section 1.7.
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from ssdet.files import atomic, sha256, write_text
 from ssdet.models.detector import X3DDetector
 from ssdet.models.naming import Family, foreign_name, import_state
 from ssdet.models.x3d import PRESETS
+from ssdet.tensor_files import load_pickled, load_safetensors
 
 Names = Literal["ours", "reference", "slowfast", "pytorchvideo"]
 
@@ -129,30 +129,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ValueError(f"no weights at {path}")
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not safetensors: {error}") from error
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds more than tensors, and reading it could run code that"
-            f" someone put there; it is refused. Ask for a file with weights alone"
-            f" ({str(error).splitlines()[0]})"
-        ) from error
-    except (RuntimeError, EOFError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as weights: {error}") from error
+        return load_safetensors(path)
+    content = load_pickled(path)
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
             break
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__}, not weights")
-    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
     return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
 
 

@@ -7,8 +7,6 @@ not rounded, and cells without a value are empty. The figure shows both.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -27,6 +25,7 @@ from ssdet.evaluate.frame_table import frame_table
 from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
 from ssdet.evaluate.protocol import evaluated_videos
 from ssdet.files import write_text
+from ssdet.report import table_text
 from ssdet.report.error_figure import error_figure
 from ssdet.report.figures import STYLE, load_matplotlib, refuse_other_members, save
 from ssdet.report.tables import read_result
@@ -136,11 +135,7 @@ def group_rows(analysis: ErrorAnalysis) -> list[dict[str, object]]:
 
 def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
     """The rows as csv, in full precision."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return table_text.as_csv(rows, list(rows[0]))
 
 
 def _percent(share: float | None) -> float | None:

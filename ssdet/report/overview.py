@@ -22,6 +22,7 @@ from ssdet.report.stage_graph import stage_graph
 from ssdet.report.tables import read_result, row
 
 REVISION = 1
+HIDDEN = ("dataset", "videos_expected")  # in the title, and in another column
 SCORES = ("dense_map_percent", "map_25_percent", "map_25_weighted_percent")
 STAGES = """\
 <p class="note">The stages that ran, and what feeds them. Nearly every stage also reads
@@ -81,7 +82,7 @@ def overview_page(
         results: of the stage ensemble, in the order they are shown.
         stages: the rows of hours.
     """
-    columns = {name: text for name, text in tables.COLUMNS.items() if name != "dataset"}
+    columns = {k: v for k, v in tables.COLUMNS.items() if k not in HIDDEN}
     shown = hours.shown([*stages, hours.total(stages)])
     notes = {row["stage"]: [_note(row)] for row in stages}
     present = [row["stage"] for row in stages]
@@ -100,10 +101,14 @@ def overview_page(
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The table's row; a single model is not named twice."""
+    """The table's row, made narrow; a single model is not named twice."""
     values = row(result)
-    alone = values["members"] == values["name"]
-    return {**values, "members": ""} if alone else values
+    names = [member["model"] for member in result["members"]]
+    return {
+        **values,
+        "members": "" if names == [values["name"]] else ", ".join(names),
+        "videos_evaluated": f"{values['videos_evaluated']}/{values['videos_expected']}",
+    }
 
 
 def _note(stage: Mapping[str, Any]) -> str:

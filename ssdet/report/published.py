@@ -153,7 +153,7 @@ def read_published(paths: Sequence[str | Path]) -> Published:
     for path in paths:
         try:
             content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path} (report.tables): {error}") from None
         if not isinstance(content, dict):
             raise ConfigError(f"{path} (report.tables) has no tables: {content!r}")

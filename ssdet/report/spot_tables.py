@@ -7,7 +7,6 @@ mean and spread. Beside every result stand those of detectors that never look.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from ssdet.report import table_text
 from ssdet.report.paper_tables import GENERATED
 from ssdet.report.published import SegmentRow, SegmentTable
 from ssdet.report.seeds import Result, by_name
+from ssdet.texts import parse_json
 
 REVISION = 1
 BLIND = {
@@ -80,12 +80,12 @@ def read_result(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no result at {path}; run evaluate_segments first")
     try:
-        result = dict(json.loads(path.read_text(encoding="utf-8")))
+        result = dict(parse_json(path.read_bytes(), path))
         for key in ("dataset", "name", "seed", "videos", "external_scores"):
             result[key]
         for key in ("segment_map", "content_free"):
             result["metrics"][key]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         what = f"no key {error}" if isinstance(error, KeyError) else error
         raise ValueError(
             f"{path} is not a result of evaluate_segments ({what}); make it again"

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Collection, Mapping, Sequence
 
+FORMULA = ("=", "+", "-", "@")  # how formulas of spreadsheets begin
 Rows = Sequence[Mapping[str, object]]
 
 
@@ -19,8 +20,14 @@ def as_csv(rows: Rows, columns: Collection[str]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _inert(row[key]) for key in row} for row in rows)
     return text.getvalue()
+
+
+def _inert(value: object) -> object:
+    """A text that a spreadsheet would take for a formula, with a ' before it."""
+    formula = isinstance(value, str) and value.startswith(FORMULA)
+    return f"'{value}" if formula else value
 
 
 def as_markdown(

@@ -7,7 +7,6 @@ protocols must not be compared with each other.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from ssdet.files import write_text
 from ssdet.report import table_text
 from ssdet.report.table_text import Rows
+from ssdet.texts import parse_json
 
 REVISION = 1
 COLUMNS = {
@@ -70,9 +70,9 @@ def read_result(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no result at {path}; run ensemble first")
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = parse_json(path.read_bytes(), path)
         row(result)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         what = f"no key {error}" if isinstance(error, KeyError) else error
         raise ValueError(
             f"{path} is not a result of ensemble ({what}); run ensemble again"

@@ -17,8 +17,8 @@ FULL = 65535  # a probability of 1, as it is stored
 BODY = """\
 <p>Choose a test video. The rows are classes: those annotated in it first, by their
 first start, then the others by their highest score. Click into a row, or move with
-<kbd>←</kbd> <kbd>→</kbd> (time), <kbd>↑</kbd> <kbd>↓</kbd> (class), <kbd>n</kbd>
-<kbd>p</kbd> (video); with <kbd>Shift</kbd> in longer steps.</p>
+<kbd>←</kbd> <kbd>→</kbd> (time; longer steps with <kbd>Shift</kbd>), <kbd>↑</kbd>
+<kbd>↓</kbd> (class), <kbd>n</kbd> <kbd>p</kbd> (video).</p>
 <div id="head">
 <div class="controls">
 <span class="video"><button id="previous" title="previous video (p)">‹</button>

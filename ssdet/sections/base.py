@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -13,10 +14,47 @@ from pydantic import (
     PositiveInt,
 )
 
+from ssdet.texts import control_characters, printable
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
+
+
+# Paths stand in shell commands: ours quote them, but cluster managers put commands into
+# other ones, in which these characters still act; Snakemake reads braces and <>.
+ACTIVE = '$`"\\{}<>'
+LONGEST = 1000  # characters of a path
+
+
+def plain_path(path: str) -> str:
+    """A path that means itself wherever it is written.
+
+    Raises:
+        ValueError: it is empty or too long, begins like an option, or has characters
+            that a shell or Snakemake may act upon.
+    """
+    active = sorted(set(path) & set(ACTIVE))
+    if not path:
+        raise ValueError("a path must not be empty")
+    if len(path) > LONGEST:
+        raise ValueError(f"a path has at most {LONGEST} characters, not {len(path)}")
+    if active or control_characters(path):
+        found = " ".join(active) or "a line break or another control character"
+        raise ValueError(
+            f"the path {printable(repr(path))} holds {found}, upon which shells or"
+            " Snakemake act; rename it, or set a link without"
+        )
+    if path[0] == "-" or path.strip() != path:
+        raise ValueError(
+            f"the path {path!r} begins like an option, or begins or ends with a blank;"
+            " write ./ before it, or rename it"
+        )
+    return path
+
+
+FilePath = Annotated[str, AfterValidator(plain_path)]
 
 
 Triple = tuple[float, float, float]

@@ -14,7 +14,14 @@ from pydantic import (
     model_validator,
 )
 
-from ssdet.sections.base import Fraction, Name, Section, Triple, canonical_json
+from ssdet.sections.base import (
+    FilePath,
+    Fraction,
+    Name,
+    Section,
+    Triple,
+    canonical_json,
+)
 
 SPLITS = ("training", "testing")
 
@@ -22,9 +29,9 @@ SPLITS = ("training", "testing")
 class AnnotationFiles(Section):
     """The label files of a dataset; both splits may name the same file."""
 
-    training: str
-    testing: str
-    classes: str | None
+    training: FilePath
+    testing: FilePath
+    classes: FilePath | None
 
 
 class ExpectedCounts(Section):
@@ -55,7 +62,7 @@ class DatasetRecipe(LabelFormat):
 class DatasetConfig(DatasetRecipe):
     """One dataset: where it lies, how its labels are written, how frames are scaled."""
 
-    videos: str
+    videos: FilePath
     annotations: AnnotationFiles
     expected: ExpectedCounts | None
 

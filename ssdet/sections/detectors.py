@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from ssdet.sections.base import (
+    FilePath,
     Fraction,
     OptimizerConfig,
     Section,
@@ -64,7 +65,7 @@ class MultigridConfig(Section):
 class PretrainConfig(OptimizerConfig):
     """Detection pretraining on the classification set."""
 
-    init: str | None
+    init: FilePath | None
     frames: PositiveInt
     stride: PositiveInt
     bn_group: PositiveInt
@@ -94,7 +95,7 @@ class PretrainConfig(OptimizerConfig):
 class PretrainWithLabels(PretrainConfig):
     """Also where labels over time lie: a file, no value that a stage is told."""
 
-    frame_labels: Annotated[str | None, Field(exclude=True)]
+    frame_labels: Annotated[FilePath | None, Field(exclude=True)]
 
 
 class EpochsConfig(OptimizerConfig):

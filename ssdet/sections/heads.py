@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from ssdet.sections.base import Dropout, Name, Section, without_null
+from ssdet.sections.base import Dropout, FilePath, Name, Section, without_null
 
 OTHERS = "others"  # of `head.heads.<name>.training`: the data sets not named there
 
@@ -152,7 +152,7 @@ class HeadsConfig(Section):
     """The temporal heads on cached features."""
 
     features: Literal["head", "conv5"]
-    external: dict[Name, dict[Name, str]]
+    external: dict[Name, dict[Name, FilePath]]
     watch_test: bool
     optimizer: HeadOptimizer
     heads: dict[Name, HeadEntry]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ssdet.sections.base import Name, Pretext, Section
+from ssdet.sections.base import FilePath, Name, Pretext, Section
 
 ON_TEST = "best_on_test"
 
@@ -90,4 +90,4 @@ class ReportConfig(Section):
     timeline_videos: PositiveInt
     boundary_s: NonNegativeFloat
     resamples: PositiveInt
-    tables: tuple[str, ...]
+    tables: tuple[FilePath, ...]

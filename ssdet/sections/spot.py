@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from ssdet.sections.base import (
+    FilePath,
     Fraction,
     Name,
     OptimizerConfig,
@@ -69,8 +70,8 @@ class SpotFeatures(Section):
 class SpotFeaturesConfig(SpotFeatures):
     """Also where features lie that others made."""
 
-    folders: dict[Name, str]
-    tables: dict[Name, str]
+    folders: dict[Name, FilePath]
+    tables: dict[Name, FilePath]
 
     def without_paths(self) -> dict[str, Any]:
         """The values that can change a number."""
@@ -80,7 +81,7 @@ class SpotFeaturesConfig(SpotFeatures):
 class SpotLabels(Section):
     """Which training videos keep their labels."""
 
-    split_files: dict[Name, str]
+    split_files: dict[Name, FilePath]
     seed: NonNegativeInt
 
 
@@ -124,7 +125,7 @@ class SpotPretrain(SpotOptimizer):
 class SpotTrain(SpotOptimizer):
     """Training on videos with and without labels."""
 
-    init: Annotated[str, Field(min_length=1)]
+    init: FilePath
     unlabelled: bool
     unlabelled_batch_size: PositiveInt
     teacher: Literal["average", "student"]
@@ -167,7 +168,7 @@ class SpotDetect(Section):
 class SpotDetectConfig(SpotDetect):
     """Also where another program's classes of whole videos are."""
 
-    external_scores: dict[Name, str]
+    external_scores: dict[Name, FilePath]
 
     def without_paths(self) -> dict[str, Any]:
         """The values that can change a number."""

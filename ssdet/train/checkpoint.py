@@ -11,9 +11,9 @@ import io
 import json
 import logging
 import os
-import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -24,11 +24,15 @@ from torch import Tensor
 from ssdet.files import atomic, sha256, sha256_bytes, sha256_text
 from ssdet.provenance import write_record
 from ssdet.stage import StageError
+from ssdet.tensor_files import load_pickled, load_safetensors
 
 log = logging.getLogger(__name__)
 
 FORMAT = "ssdet_checkpoint"
 VERSION = 1
+# What every checkpoint holds, and of which kind; and every rolling state.
+KINDS = {"stage": str, "config": dict, "classes": list, "weights": dict}
+STATE = {"fingerprint", "job", "step", "parts"}
 MARKS = {"format": FORMAT, "version": VERSION}
 KEPT = 2  # rolling states kept: the newest, and one should it be damaged
 
@@ -123,7 +127,9 @@ class Rolling:
     def _read(self, path: Path) -> dict[str, Any] | None:
         if sha256(path)[:16] != path.name.split(".")[1]:
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = load_pickled(path)
+        if not isinstance(state, dict) or not state.keys() >= STATE:
+            raise StageError(f"{path} is not a state of ssdet; remove {self.folder}")
         return state
 
 
@@ -171,20 +177,43 @@ def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:
     if not Path(path).is_file():
         raise StageError(f"no checkpoint at {path} ({flag})")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+        content = load_pickled(path)
+    except ValueError as error:
         raise StageError(
             f"{path} ({flag}) cannot be read as a checkpoint: {error}. It is damaged or"
             " of another program; remove it and run its stage again"
-        ) from error
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise StageError(f"{path} ({flag}) is not a checkpoint of ssdet")
-    if content["version"] != VERSION:
+    if content.get("version") != VERSION:
         raise StageError(
-            f"{path} ({flag}) has format version {content['version']}, this is"
+            f"{path} ({flag}) has format version {content.get('version')}, this is"
             f" {VERSION}; run its stage again"
         )
+    for name, kind in KINDS.items():
+        if not isinstance(content.get(name), kind):
+            raise StageError(
+                f"{path} ({flag}) is not a checkpoint of ssdet: its {name} is a"
+                f" {type(content.get(name)).__name__}; run its stage again"
+            )
     return content
+
+
+@contextmanager
+def rebuilding(path: Path) -> Iterator[None]:
+    """Turn what a checkpoint with odd content raises into one clear error.
+
+    Raises:
+        StageError: a network cannot be built from what it says of it, or its weights
+            do not fit.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, RuntimeError) as error:
+        raise StageError(
+            f"{path} does not hold the network that it describes"
+            f" ({type(error).__name__}: {error}); run its stage again"
+        ) from None
 
 
 def load_initial(path: Path) -> dict[str, Tensor]:
@@ -198,13 +227,10 @@ def load_initial(path: Path) -> dict[str, Tensor]:
         return weights
     if not Path(path).is_file():
         raise StageError(f"no weights at {path} (--init)")
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise StageError(f"{path} (--init) is not safetensors: {error}") from error
+        return load_safetensors(path)
+    except ValueError as error:
+        raise StageError(f"--init: {error}") from None
 
 
 def _to_bytes(content: Mapping[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from ssdet.models import (
     build_slowfast,
 )
 from ssdet.stage import StageError
-from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.checkpoint import load_checkpoint, rebuilding
 from ssdet.train.execution import place
 
 Detector = X3DDetector | CoarseFine | EndToEnd | SlowFast
@@ -57,29 +57,34 @@ def load_detector(
         raise StageError(f"{path} is a checkpoint of {stage}, which has no detector")
     refuse_other_classes(path, checkpoint, classes)
     for name, text in sections.items():
-        if json.loads(text) != config[name]:
+        if json.loads(text) != config.get(name):
             raise StageError(
-                f"{path} was trained with {name} = {json.dumps(config[name])}, the"
+                f"{path} was trained with {name} = {json.dumps(config.get(name))}, the"
                 f" configuration has {text}; train it again"
             )
-    model_config = ModelConfig.model_validate(config["model"])
-    model: Detector
-    if stage in ("fine", "slow"):
-        model = build_detector(model_config, len(classes))
-    elif stage == "coarse":
-        coarse = CoarseConfig.model_validate(config["coarse"])
-        model = build_coarse(model_config, coarse, len(classes))
-    elif stage == "slowfast":
-        model = build_slowfast(model_config, len(classes))
-    elif stage == "end_to_end":
-        joint = EndToEndConfig.model_validate(config["end_to_end"])
-        model = build_end_to_end(model_config, joint, len(classes), config["pool"])
-    else:
-        fusion = CoarseFineConfig.model_validate(config["coarse_fine"])
-        model = build_coarse_fine(model_config, fusion, len(classes))
-    model.load_state_dict(checkpoint["weights"])
+    with rebuilding(path):
+        model = _rebuilt(stage, config, len(classes))
+        model.load_state_dict(checkpoint["weights"])
     place(model, device)
     return model.eval(), checkpoint
+
+
+def _rebuilt(stage: str, config: Mapping[str, Any], classes: int) -> Detector:
+    """The network that a checkpoint describes, without its weights."""
+    model = ModelConfig.model_validate(config["model"])
+    if stage in ("fine", "slow"):
+        return build_detector(model, classes)
+    if stage == "coarse":
+        return build_coarse(
+            model, CoarseConfig.model_validate(config["coarse"]), classes
+        )
+    if stage == "slowfast":
+        return build_slowfast(model, classes)
+    if stage == "end_to_end":
+        joint = EndToEndConfig.model_validate(config["end_to_end"])
+        return build_end_to_end(model, joint, classes, config["pool"])
+    fusion = CoarseFineConfig.model_validate(config["coarse_fine"])
+    return build_coarse_fine(model, fusion, classes)
 
 
 def fine_weights(

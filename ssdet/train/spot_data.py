@@ -46,9 +46,10 @@ class SpotData:
     source: Mapping[str, Any]
 
     def parents(self, args: argparse.Namespace) -> dict[str, Parent]:
-        """What a record says of the features, and of the table of their videos."""
-        table = {"features_table": args.features_table} if args.features_table else {}
-        return {"features": self.source, **table}
+        """What a record says of the features, and of the tables of their videos."""
+        tables = {name: getattr(args, name) for name in ("inventory", "features_table")}
+        given = {name: Path(path) for name, path in tables.items() if path}
+        return {"features": self.source, **given}
 
 
 def add_snippet_arguments(parser: argparse.ArgumentParser) -> None:

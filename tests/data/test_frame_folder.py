@@ -272,3 +272,10 @@ def test_frames_that_changed_since_the_inventory(tmp_path, stages, monkeypatch):
         ValueError, match="B2: the file has changed since the inventory"
     ):
         stages(["A1", "B2"])
+
+
+def test_a_frame_of_a_far_number_is_no_long_search(tmp_path):
+    for number in ("1", "2", "4", "9" * 30):
+        (tmp_path / f"frame_{number}.jpg").write_bytes(b"")
+    with pytest.raises(VideoError, match=r"frames 3, 5 to 9{29}8 of 1 to 9{30} are"):
+        FrameFolder(tmp_path)

@@ -60,7 +60,8 @@ def test_published_draw(tmp_path):
     [
         ("video,0.1\na,0\n", "none for a share of 0.9 without labels"),
         ("id,0.9\na,0\n", "no column video"),
-        ("", "it has no row"),
+        ("", "found an empty file"),
+        ("video,0.9\n", "it has no row"),
         ("video,0.9\na,yes\n", "column 0.9 should hold 0 and 1, but not so for a"),
         ("video,0.9\nb,1\n", "lacks 1 of 1 training videos: a"),
     ],

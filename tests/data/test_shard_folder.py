@@ -8,7 +8,9 @@ from ssdet.data import shard_folder
 from ssdet.data.hdf5 import create, set_attributes
 from ssdet.data.shard_folder import OPEN_FILES, Kind, ShardFolder
 
-KIND = Kind("things", "test_things", 3, "values", "first", "count", "make them again")
+KIND = Kind(
+    "things", "test_things", 3, "values", "first", "count", (), "make them again"
+)
 INDEX = [("video_id", "S4"), ("first", "i8"), ("count", "i4")]
 SHARDS = OPEN_FILES + 4
 

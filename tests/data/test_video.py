@@ -215,3 +215,16 @@ def test_scaling_is_that_of_pillow(shared):
     assert difference.mean() < 1.5
     aliased = np.asarray(full.resize((106, 80), Image.Resampling.NEAREST), int)
     assert difference.mean() < np.abs(aliased - expected).mean() / 4
+
+
+def test_a_playlist_opens_no_other_file(make_video, tmp_path):
+    """FFmpeg tells a playlist by its content; it may name any file of this machine."""
+    make_video(tmp_path / "real.mp4", [0, 100, 200])
+    assert probe(tmp_path / "real.mp4").frames == 3
+    for text in (
+        "ffconcat version 1.0\nfile real.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nreal.mp4\n#EXT-X-ENDLIST\n",
+    ):
+        (tmp_path / "list.mp4").write_text(text)
+        with pytest.raises(VideoError, match="not a video"):
+            probe(tmp_path / "list.mp4")

@@ -78,7 +78,7 @@ def test_only_the_first_few_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "1: not JSON"),
         ("[]", "is not a file of detections"),
         ('{"results": []}', "is not a file of detections"),
         ('{"results": {"v": {}}}', "v: should be a list of detections"),

@@ -209,7 +209,7 @@ def test_both_pages_in_a_browser(written, tmp_path):
         browser.open(written["page"])
         assert browser.text("h1") == "home at a glance"
         cells = "[...document.querySelector('tr:nth-child(2)').cells]"
-        shown = ["fine_cls", "", "50.00", "25.00", "-", "12.50", "4.00", "3", "4"]
+        shown = ["fine_cls", "", "50.00", "25.00", "-", "12.50", "4.00", "3/4"]
         assert browser.evaluate(f"{cells}.map((c) => c.textContent)") == shown
         box = "[data-stage=train_fine]"
         assert browser.text(f"{box} .fact") == "2 jobs, 12.0 min"

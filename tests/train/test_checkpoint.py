@@ -60,7 +60,9 @@ def test_finishing_writes_checkpoint_and_record_and_removes_the_state(tmp_path, 
     state = rolling(tmp_path, model)
     state.save(1)
     out = tmp_path / "c.pt"
-    finish_checkpoint(out, {"weights": model.state_dict()}, {"stage": "fine"})
+    content = {"stage": "fine", "config": {}, "classes": ["run"]}
+    content["weights"] = model.state_dict()
+    finish_checkpoint(out, content, {"stage": "fine"})
     assert sorted(os.listdir(tmp_path)) == ["c.json", "c.pt"]
     assert json.loads(record_path(out).read_text()) == {
         "provenance": {"stage": "fine"},

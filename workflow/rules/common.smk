@@ -1,15 +1,31 @@
 """The checked config, and what rules make of it: params, resources."""
 
+import gc
 import os
 import re
 import sys
 from functools import cache
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import get_args
 
-ROOT = Path(workflow.basedir).parent
-sys.path.insert(0, str(ROOT))  # the ssdet/ beside us
+# A plan is millions of objects that stay: to look for garbage among them, as often as
+# Python does by itself, takes a fifth of planning thousands of jobs.
+gc.set_threshold(100_000, 50, 50)
+
+# Of this file, not of the Snakefile that was called: that may be another's, which takes
+# this workflow as a module.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+if (ROOT / "ssdet").is_dir():
+    sys.path.insert(0, str(ROOT))  # the ssdet/ beside us
+elif found := find_spec("ssdet"):  # the workflow alone was fetched
+    ROOT = Path(found.origin).parents[1]
+else:
+    raise SystemExit(
+        f"error: no package ssdet beside {ROOT / 'workflow'}, and none is installed:"
+        " pip install it from the repository of this workflow"
+    )
 # Jobs find the same ssdet, and the python and torchrun that run Snakemake; a conda
 # environment or a container, if used, comes before them.
 for variable, first in {
@@ -25,11 +41,12 @@ from ssdet.data.frame_folder import folder_fps
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
 from ssdet.report.published import read_published, with_own_rows
+from ssdet.texts import printable
 
 
 def fail(message):
     """End at once with one message; Snakemake would add its own traceback."""
-    raise SystemExit(f"error: {message}")
+    raise SystemExit(f"error: {printable(str(message))}")
 
 
 def checked(mapping):

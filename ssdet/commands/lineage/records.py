@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from ssdet.data.inventory import COLUMNS
 from ssdet.data.shard_folder import OWN
 from ssdet.files import sha256_text
 from ssdet.provenance import record_path
+from ssdet.texts import parse_json
 
 REMEDY = "run its stage again"
 # Of the parts of a training's config: hashes of how the folders it read were made.
@@ -109,8 +109,8 @@ def _of_hdf5(path: Path) -> Record | None:
 
 def _of_json(path: Path) -> Record | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = parse_json(path.read_bytes(), path)
+    except ValueError as error:
         raise ValueError(f"{path} is damaged: it is not JSON ({error})") from None
     if not isinstance(content, dict):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,11 +33,12 @@ MODULES = {
     "extract_features": "features/extract",
     "predict": "evaluate/predict",
     "detect_spot": "evaluate/detect",
+    "label_frames": "evaluate/label_frames",
     "evaluate_segments": "evaluate/segments",
     "ensemble": "evaluate/ensemble",
     "evaluate": "evaluate/evaluate_file",
 }
-OF_SPOT = ("pretrain_spot", "train_spot", "detect_spot")
+OF_SPOT = ("pretrain_spot", "train_spot", "detect_spot", "label_frames")
 # These read only part of a data set's recipe.
 IN_PART = ("inventory", "extract_frames")
 
@@ -99,6 +101,8 @@ def _present(cfg: Config, node: Node, record: Record) -> Now:
     for key, value in config.items():
         if key in SPECIAL:
             found[key] = SPECIAL[key](cfg, node, record)
+        elif record.stage == "train_spot" and key in ("train", "losses"):
+            found[key] = _of_variant(cfg, node, key)
         elif record.stage in OF_SPOT and key in type(cfg.spot).model_fields:
             found[key] = (f"spot.{key}", _plain(getattr(cfg.spot, key)))
         elif isinstance(value, Mapping) and isinstance(
@@ -109,10 +113,10 @@ def _present(cfg: Config, node: Node, record: Record) -> Now:
 
 
 def _plain(section: Any) -> Any:
-    """A section as stages get it: without paths."""
+    """A section as stages get it: without paths, and without what is not read."""
     if hasattr(section, "without_paths"):
         return section.without_paths()
-    return section.model_dump(mode="json")
+    return json.loads(section.canonical())
 
 
 def _dataset(cfg: Config, node: Node, record: Record) -> tuple[str, Any]:
@@ -142,6 +146,16 @@ def _head(cfg: Config, node: Node, record: Record) -> tuple[str, Any]:
         return f"head.heads.{name}", None
     section = cfg.head.section(name, record.dataset)
     return f"head.heads.{name}", section.model_dump(mode="json")
+
+
+def _of_variant(cfg: Config, node: Node, key: str) -> tuple[str, Any]:
+    """A section of SPOT, as the variant has it that the folder is named after."""
+    variant = Path(node.path).parent.name.partition("_")[2]
+    if variant and variant not in cfg.spot.variants:
+        return f"spot.variants.{variant}", None
+    spot = cfg.spot
+    section = spot.training(variant) if key == "train" else spot.weights(variant)
+    return f"spot.{key}", _plain(section)
 
 
 def _seed(cfg: Config, node: Node) -> int:

@@ -15,6 +15,7 @@ from ssdet.data.annotation_formats.raw import (
     RawSegment,
     RawVideo,
     Reader,
+    wrong_label,
 )
 from ssdet.data.annotation_formats.table import read_table
 from ssdet.data.annotation_formats.thumos14 import read_thumos14
@@ -28,4 +29,11 @@ READERS: dict[str, Reader] = {
     "thumos14": read_thumos14,
 }
 
-__all__ = ["READERS", "AnnotationError", "RawSegment", "RawVideo", "read_classes"]
+__all__ = [
+    "READERS",
+    "AnnotationError",
+    "RawSegment",
+    "RawVideo",
+    "read_classes",
+    "wrong_label",
+]

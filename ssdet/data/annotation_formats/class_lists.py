@@ -8,8 +8,8 @@ from pathlib import Path
 from ssdet.data.annotation_formats.text import read_text
 
 # A class's number, where the list has one, and its name.
-NUMBERED = re.compile(r"(\d+)\s*[,\s]\s*(.+)")
-CHARADES = re.compile(r"c(\d+)")
+NUMBERED = re.compile(r"(\d{1,9})\s*[,\s]\s*(.+)")
+CHARADES = re.compile(r"c(\d{1,9})")
 
 
 def read_classes(path: Path, format: str, problems: list[str]) -> dict[str, str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ssdet.texts import control_characters
+
 MAX_ID_LENGTH = 200
+MAX_LABEL_LENGTH = 500  # sentences are used as labels too
 PLAIN = re.compile(r"[\w-]{1,100}", re.ASCII)  # ids that need no further look
-CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode: controls, surrogates, line separators
 
 
 class AnnotationError(ValueError):
@@ -95,18 +96,40 @@ def wrong_id(video_id: str) -> str | None:
         return None
     if not video_id:
         return "the video id is empty"
-    shown = repr(video_id if len(video_id) <= 60 else video_id[:60] + "...")
+    shown = _shown(video_id)
     if len(video_id) > MAX_ID_LENGTH:
         return (
             f"video id {shown} has {len(video_id)} characters, at most"
             f" {MAX_ID_LENGTH} are allowed"
         )
-    if video_id in (".", "..") or any(
-        character in "/\\" or unicodedata.category(character) in CONTROL
-        for character in video_id
+    if (
+        video_id in (".", "..")
+        or any(character in "/\\" for character in video_id)
+        or control_characters(video_id)
     ):
         return (
             f"video id {shown} is not the name of a file: it must hold no slash,"
             " backslash, line break or other control character"
         )
     return None
+
+
+def wrong_label(label: str) -> str | None:
+    """Say why a label cannot be the name of a class; None if it can.
+
+    Names of classes stand in tables, figures and messages.
+    """
+    if len(label) > MAX_LABEL_LENGTH:
+        return (
+            f"label {_shown(label)} has {len(label)} characters, at most"
+            f" {MAX_LABEL_LENGTH} are allowed"
+        )
+    if control_characters(label):
+        return (
+            f"label {_shown(label)} must hold no line break or other control character"
+        )
+    return None
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "...")

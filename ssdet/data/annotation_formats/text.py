@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import math
 import zlib
 from collections import Counter
@@ -14,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ssdet.data.annotation_formats.raw import AnnotationError
+from ssdet.texts import parse_json
 
+LARGEST = 1 << 30  # bytes of a label file, unpacked; the largest published: 60 MB
+PIECE = 1 << 20  # bytes read at a time
+OF_LABELS = "datasets.<name>.annotations"
 SPLIT_WORDS = {
     "training": "training",
     "train": "training",
@@ -26,30 +29,55 @@ SPLIT_WORDS = {
 }
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, key: str = OF_LABELS) -> str:
     """The text of a file, plain or gzip, in UTF-8.
 
+    Args:
+        path: the file.
+        key: config key that names it, for messages.
+
     Raises:
-        AnnotationError: the file is absent, damaged or not UTF-8.
+        AnnotationError: the file is absent, damaged, too large or not UTF-8.
     """
-    return decode(read_bytes(path), str(path))
+    return decode(read_bytes(path, key), str(path))
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, key: str = OF_LABELS) -> bytes:
     """The bytes of a file, plain or gzip.
 
     Raises:
-        AnnotationError: the file is absent or damaged.
+        AnnotationError: the file is absent, damaged or too large.
     """
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            source = gzip.GzipFile(fileobj=file) if packed else file
+            pieces, size = [], 0
+            while piece := source.read(PIECE):
+                size += len(piece)
+                refuse_larger(path, size)
+                pieces.append(piece)
+            return b"".join(pieces)
     except FileNotFoundError:
         raise AnnotationError(
-            f"no label file at {path}; see the config key datasets.<name>.annotations"
+            f"no label file at {path}; see the config key {key}"
         ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise AnnotationError(f"cannot read {path}: {error}") from None
+
+
+def refuse_larger(path: Path, size: int) -> None:
+    """See that a file is no larger, unpacked, than label files are.
+
+    Raises:
+        AnnotationError: it is.
+    """
+    if size > LARGEST:
+        raise AnnotationError(
+            f"cannot read {path}: it holds more than {LARGEST >> 20} MiB, which no"
+            " label file does"
+        )
 
 
 def decode(data: bytes, where: str) -> str:
@@ -84,15 +112,15 @@ def rows(
         problems: is added to.
     """
     reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    missing = [name for name in columns if name not in header]
-    if missing:
-        problems.append(
-            f"{path}:1: no column {', '.join(missing)}; expected {', '.join(columns)},"
-            f" found {', '.join(header) or 'an empty file'}"
-        )
-        return
     try:
+        header = [name.strip() for name in next(reader, [])]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            problems.append(
+                f"{path}:1: no column {', '.join(missing)}; expected"
+                f" {', '.join(columns)}, found {', '.join(header) or 'an empty file'}"
+            )
+            return
         before = reader.line_num
         for cells in reader:
             where, before = f"{path}:{before + 1}", reader.line_num
@@ -124,9 +152,9 @@ def json_object(path: Path, text: str, problems: list[str]) -> dict[str, Any]:
         return content
 
     try:
-        content = json.loads(text, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        raise AnnotationError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+        content = parse_json(text, path, once)
+    except ValueError as error:
+        raise AnnotationError(str(error)) from None
     if not isinstance(content, dict):
         raise AnnotationError(f"{path}: should be a JSON object of videos")
     return content

@@ -25,6 +25,7 @@ from ssdet.data.annotation_formats.text import (
     is_json,
     number,
     read_bytes,
+    refuse_larger,
     rows,
 )
 
@@ -105,18 +106,24 @@ def _archived(path: Path, data: bytes) -> Iterator[tuple[str, bytes]]:
         AnnotationError: the archive is damaged.
     """
     found: dict[str, bytes] = {}
+    size = 0
     try:
         if zipfile.is_zipfile(io.BytesIO(data)):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                found = {n: archive.read(n) for n in archive.namelist() if _wanted(n)}
+                for entry in archive.infolist():
+                    if _wanted(entry.filename):
+                        refuse_larger(path, size := size + entry.file_size)
+                        found[entry.filename] = archive.read(entry)
         elif tarfile.is_tarfile(io.BytesIO(data)):
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
                 for member in archive:
-                    if _wanted(member.name) and (
-                        content := archive.extractfile(member)
-                    ):
-                        found[member.name] = content.read()
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+                    if member.isfile() and _wanted(member.name):
+                        refuse_larger(path, size := size + member.size)
+                        content = archive.extractfile(member)
+                        found[member.name] = content.read() if content else b""
+    except AnnotationError:
+        raise
+    except Exception as error:  # damaged archives raise many kinds
         raise AnnotationError(f"cannot read {path}: {error}") from None
     yield from sorted(found.items())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ssdet.config import canonical_json
+from ssdet.config import Section, canonical_json
 from ssdet.data import frames, inventory
 from ssdet.data.feature_store import FeatureStore, VideoFeatures, write_features
 from ssdet.data.frame_shard import PackedVideo, write_frames
@@ -59,10 +59,10 @@ class Chain:
 
     def arguments(self, **more):
         """A command line with all sections."""
-        names = type(self.config).model_fields.keys() - {"classification", "results"}
         sections = {
-            name: canonical_json(self.config.model_dump(mode="json")[name])
-            for name in names
+            name: value.canonical()
+            for name, value in self.config
+            if isinstance(value, Section)
         }
         recipe = self.config.datasets["charades"].without_paths()
         own = {"name": "charades", "seed": 0, "inventory": self.table}
@@ -250,4 +250,4 @@ class Chain:
         return out
 
     def _plain(self, name):
-        return getattr(self.config, name).model_dump(mode="json")
+        return json.loads(getattr(self.config, name).canonical())

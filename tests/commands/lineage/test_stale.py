@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -52,6 +53,31 @@ def test_sections_of_spot_have_the_names_of_others():
     network["channels"] += 1
     (line,) = reasons(cfg, "train_spot", config)
     assert line.startswith("spot.network.channels: ")
+
+
+def test_a_variant_of_spot_is_compared_with_itself():
+    cfg = tiny_config()
+    for variant in ("", *cfg.spot.variants):
+        path = f"{cfg.results}/charades/spot/50{variant and '_'}{variant}/checkpoint.pt"
+        train = cfg.spot.training(variant).model_dump(mode="json")
+        losses = cfg.spot.weights(variant).model_dump(mode="json")
+        config = {"train": train, "losses": losses}
+        assert reasons(cfg, "train_spot", config, path) == []
+        train["epochs"] += 1
+        (line,) = reasons(cfg, "train_spot", config, path)
+        assert line.startswith("spot.train.epochs: ")
+    (line, _) = reasons(cfg, "train_spot", config, "spot/50_gone/checkpoint.pt")
+    assert line.startswith("spot.variants.gone: ") and line.endswith("-> null")
+
+
+def test_what_another_storage_reads_is_not_stale():
+    cfg = tiny_config()
+    read = json.loads(cfg.frames.canonical())
+    assert reasons(cfg, "extract_frames", {"frames": read}) == []
+    assert read != cfg.frames.model_dump(mode="json")
+    read["jpeg_quality"] = 1
+    (line,) = reasons(cfg, "extract_frames", {"frames": read})
+    assert line.startswith("frames.jpeg_quality: 1 -> ")
 
 
 def test_a_name_is_no_section():
