@@ -143,7 +143,7 @@ def label_rows(videos):
         split = ("train", "test")[number % 2]
         for start in (0.0, 0.2):
             rows.append(
-                (f"v{number:06d}", start, start + 0.2, f"c{number % 20}", split)
+                (f"v{number:06d}", start, start + 0.2, f"c{number // 2 % 20}", split)
             )
     return rows
 
