@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,22 @@ from ssdet import __version__
 from ssdet.files import sha256, sha256_text
 
 
-def now() -> str:
-    """The time, in ISO 8601 and UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+@dataclass(frozen=True)
+class Moment:
+    """A moment of this process.
+
+    Attributes:
+        utc: what the clock said, ISO 8601.
+        monotonic_s: seconds, also right if the clock is set meanwhile.
+    """
+
+    utc: str
+    monotonic_s: float
+
+
+def now() -> Moment:
+    """This moment."""
+    return Moment(datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
 
 
 def block(
@@ -28,7 +43,7 @@ def block(
     revision: int,
     sections: Mapping[str, Any],
     parents: Mapping[str, str | Path],
-    started: str,
+    started: Moment,
     device: str = "cpu",
     gpus: int = 0,
 ) -> dict[str, Any]:
@@ -48,9 +63,7 @@ def block(
     """
     text = json.dumps(sections, sort_keys=True, separators=(",", ":"))
     ended = now()
-    seconds = (
-        datetime.fromisoformat(ended) - datetime.fromisoformat(started)
-    ).total_seconds()
+    seconds = ended.monotonic_s - started.monotonic_s
     return {
         "stage": stage,
         "revision": revision,
@@ -63,8 +76,8 @@ def block(
         "commit": commit(),
         "versions": versions(),
         "device": device,
-        "started": started,
-        "ended": ended,
+        "started": started.utc,
+        "ended": ended.utc,
         "gpu_hours": round(seconds / 3600 * gpus, 4),
     }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ssdet.data.checksums import crc32, mismatch
 from ssdet.data.frame_shard import FORMAT, VERSION
 from ssdet.data.hdf5 import damage
 from ssdet.data.shard_folder import Kind, ShardFolder
@@ -122,10 +123,15 @@ class FrameStore:
                 place = (offsets[index - lowest], lengths[index - lowest])
                 columns.setdefault(place, []).append(column)
             jpeg = self._shards.data(shard, "jpeg")
-            encoded = [
-                torch.from_numpy(jpeg[start : start + length])
-                for start, length in columns
-            ]
+            encoded = []
+            sums = self._shards.checksums(shard, rows)
+            for (start, length), shown_at in columns.items():
+                data = jpeg[start : start + length]
+                if sums is not None and sums[wanted[shown_at[0]] - lowest] != crc32(
+                    data
+                ):
+                    raise mismatch(f"a frame of video {video_id}")
+                encoded.append(torch.from_numpy(data))
         pictures = self._decode(encoded, video_id, shard, device)
         for picture, shown_at in zip(pictures, columns.values(), strict=True):
             for column in shown_at:

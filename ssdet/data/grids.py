@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.data.checksums import seal, sealed
 from ssdet.data.hdf5 import set_attributes
 
 GROUP = "grid"
@@ -61,23 +62,32 @@ def write_grids(file: h5py.File, grids: Mapping[str, Sampling]) -> None:
     rows = list(zip(encoded, offsets, lengths, strict=True))
     group = file.create_group(GROUP)
     group["index"] = np.array(rows, dtype=[*kinds, ("length", "i4")])
+    seal(group["index"])
     ends = np.concatenate([grids[name].times_s[1:] for name in names])
     group["end_s"] = ends.astype(np.float64)
+    seal(group["end_s"])
     set_attributes(group["end_s"], {"unit": "s"})
     confidence = np.concatenate([grids[name].confidence for name in names])
     group["confidence"] = confidence.astype(np.float32)
+    seal(group["confidence"])
 
 
 def read_grid(file: h5py.File, video_id: str) -> Sampling | None:
-    """The grid of a video; None if the file says nothing of it."""
+    """The grid of a video; None if the file says nothing of it.
+
+    Raises:
+        OSError: the grids are damaged.
+    """
     if GROUP not in file:
         return None
     group = file[GROUP]
-    place = np.flatnonzero(group["index"]["video_id"] == video_id.encode())
+    index = sealed(group["index"])
+    place = np.flatnonzero(index["video_id"] == video_id.encode())
     if not place.size:
         return None
-    _, offset, length = group["index"][place[0]]
-    ends = group["end_s"][offset : offset + length]
+    _, offset, length = index[place[0]]
+    ends, confidence = sealed(group["end_s"]), sealed(group["confidence"])
     return Sampling(
-        np.concatenate([[0.0], ends]), group["confidence"][offset : offset + length]
+        np.concatenate([[0.0], ends[offset : offset + length]]),
+        confidence[offset : offset + length],
     )

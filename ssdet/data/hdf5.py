@@ -18,11 +18,6 @@ import numpy as np
 MARKS = ("format", "version", "complete")
 
 
-def create(path: Path) -> h5py.File:
-    """Open a new file for writing; its headers and attributes have checksums."""
-    return h5py.File(path, "w", locking=False, libver=("v110", "latest"))
-
-
 def set_attributes(item: h5py.HLObject, attributes: Mapping[str, Any]) -> None:
     """Write attributes; lists, tuples and mappings as JSON text.
 

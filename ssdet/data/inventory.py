@@ -29,7 +29,7 @@ from ssdet.data.annotations import (
 from ssdet.data.parallel import run_each
 from ssdet.data.probed import Probed, ProbedFiles, died, probe_file, probe_folder
 from ssdet.data.video_files import find_videos, is_frame_folder
-from ssdet.files import write_text
+from ssdet.files import check_sum, only_one, write_summed
 from ssdet.progress import Progress
 
 REVISION = 1
@@ -103,18 +103,20 @@ def main(argv: list[str] | None = None) -> None:
     excluded = set(ids) & set(cfg.exclude)
     also = {record.video_id: record.also for record in dataset.records if record.also}
     found = find_videos(args.videos, set(ids) - excluded, dataset.name, also)
-    memory = ProbedFiles(args.out.with_name(args.out.name + ".resume"))
-    probed = probe_all(list(found.values()), memory, args.workers, args.folder_fps)
-    rows = [
-        _row(record, found, probed, record.video_id in excluded)
-        for record in dataset.records
-    ]
-    log.info("%s", summary(rows))
-    check_losses(rows, dataset, cfg)
-    durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
-    dataset_from_arguments(args, durations)
-    write_inventory(args.out, rows)
-    memory.remove()
+    resume = args.out.with_name(args.out.name + ".resume")
+    with only_one(resume, f"makes {args.out}"):
+        memory = ProbedFiles(resume)
+        probed = probe_all(list(found.values()), memory, args.workers, args.folder_fps)
+        rows = [
+            _row(record, found, probed, record.video_id in excluded)
+            for record in dataset.records
+        ]
+        log.info("%s", summary(rows))
+        check_losses(rows, dataset, cfg)
+        durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
+        dataset_from_arguments(args, durations)
+        write_inventory(args.out, rows)
+        memory.remove()
 
 
 def probe_all(
@@ -218,7 +220,10 @@ def summary(rows: list[InventoryRow]) -> str:
 
 
 def write_inventory(path: str | Path, rows: list[InventoryRow]) -> None:
-    """Write the rows as csv, whole or not at all; numbers of no video stay empty."""
+    """Write the rows as csv, whole or not at all; numbers of no video stay empty.
+
+    The file's hash stands beside it in `<path>.sha256`.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -227,28 +232,29 @@ def write_inventory(path: str | Path, rows: list[InventoryRow]) -> None:
         if row.status != "ok":
             cells.update(dict.fromkeys(NUMBERS, ""))
         writer.writerow(cells.values())
-    write_text(path, text.getvalue())
+    write_summed(path, text.getvalue())
 
 
 def read_inventory(path: str | Path) -> list[InventoryRow]:
     """Read an inventory; its rows are sorted by video_id.
 
     Raises:
-        ValueError: the file is absent or is not an inventory; bad rows are listed.
+        ValueError: the file is absent or is not an inventory; bad rows are listed; or
+            it is not as it was written.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no inventory at {path} (--inventory); run `inventory` first")
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.reader(file, strict=True)
-        header = tuple(next(reader, ()))
+        header = tuple(_next(reader, path) or ())
         if header != COLUMNS:
             raise ValueError(
                 f"{path} is not an inventory: expected the columns"
                 f" {', '.join(COLUMNS)}, found {', '.join(header) or 'an empty file'}"
             )
         rows, problems = [], []
-        for cells in reader:
+        while (cells := _next(reader, path)) is not None:
             try:
                 rows.append(_parse(cells))
             except ValueError as error:
@@ -261,7 +267,23 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
         raise ValueError(
             f"{path} has {len(problems)} bad rows:\n  {shown}\nRun `inventory` again"
         )
+    check_sum(path, "run `inventory` again")
     return rows
+
+
+def _next(reader: Any, path: Path) -> list[str] | None:
+    """The next row, None at the end.
+
+    Raises:
+        ValueError: the text is damaged.
+    """
+    try:
+        cells: list[str] | None = next(reader, None)
+        return cells
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); run `inventory` again"
+        ) from None
 
 
 def _parse(cells: list[str]) -> InventoryRow:

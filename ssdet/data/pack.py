@@ -13,7 +13,7 @@ from ssdet.data.frame_shard import PackedVideo
 from ssdet.data.picture_sources import FolderSource, Source, VideoSource
 from ssdet.data.sampling import frames_in
 from ssdet.data.video import Video, VideoError
-from ssdet.files import sha256
+from ssdet.files import OF_DISKS, sha256, writing
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,9 @@ def pack_video(job: PackJob) -> PackedVideo | Failed:
     except VideoError as error:
         return _failed(job, str(error))
     except OSError as error:
+        if error.errno in OF_DISKS:  # no fault of the video
+            with writing(job.out):
+                raise
         return _failed(job, str(error))
 
 

@@ -2,7 +2,8 @@
 
     /logits   (M, K) float32, videos one after the other, each (T, K)
     /times_s  (M,) float64, time of each row within its video
-    /index    video_id, offset (first row), length (T); sorted by video_id
+    /index    video_id, offset (first row), length (T), crc32 (of both); sorted by
+              video_id
     /grid     of a two-stream detector: where it sampled each video; see grids.py
 
 The root attributes name the model, its checkpoint, the data set and the classes. The
@@ -20,12 +21,15 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.data.checksums import NAME, crc32, mismatch, seal, sealed
 from ssdet.data.grids import Sampling, read_grid, write_grids
-from ssdet.data.hdf5 import get_attributes, open_complete, set_attributes
+from ssdet.data.hdf5 import damage, get_attributes, open_complete, set_attributes
+from ssdet.data.hdf5_file import create
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_predictions", 1
 CHUNK_ROWS = 256
+REMEDY = "run predict again"
 
 Logits = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
@@ -60,9 +64,9 @@ def write_predictions(
         ValueError: a video comes twice or its arrays do not fit; no file is left.
         OSError: the file cannot be written.
     """
-    index: dict[str, tuple[int, int]] = {}
+    index: dict[str, tuple[int, int, int]] = {}
     grids: dict[str, Sampling] = {}
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic(path) as temporary, create(temporary) as file:
         attributes = {
             "format": FORMAT,
             "version": VERSION,
@@ -84,10 +88,12 @@ def write_predictions(
                     raise ValueError(f"video {video_id}: {problem}")
                 grids[video_id] = sampling
             rows, times = _checked(video_id, logits, times_s, len(classes))
-            index[video_id] = (len(logits_set), len(rows))
+            index[video_id] = (len(logits_set), len(rows), crc32(rows, times))
             _append(logits_set, rows)
             _append(times_set, times)
+            file.see_written()
         file["index"] = _index_table(index)
+        seal(file["index"])
         write_grids(file, grids)
         set_attributes(file, {"provenance": dict(provenance()), "complete": True})
 
@@ -112,8 +118,10 @@ class Predictions:
             ValueError: the file is absent, not complete or not one of predictions.
         """
         self.path = Path(path)
-        self._file = open_complete(self.path, FORMAT, VERSION, "run predict again")
-        attributes = get_attributes(self._file)
+        self._file = open_complete(self.path, FORMAT, VERSION, REMEDY)
+        with damage(self.path, REMEDY):
+            attributes = get_attributes(self._file)
+            index = sealed(self._file["index"])
         self.model = str(attributes["model"])
         self.dataset = str(attributes["dataset"])
         self.classes: tuple[str, ...] = tuple(attributes["classes"])
@@ -121,8 +129,12 @@ class Predictions:
         self.provenance: dict[str, Any] = attributes["provenance"]
         self._index = {
             row["video_id"].decode(): (int(row["offset"]), int(row["length"]))
-            for row in self._file["index"][:]
+            for row in index
         }
+        self._sums: dict[str, int] = {}  # of files written before there is none
+        if NAME in (index.dtype.names or ()):
+            names = (video_id.decode() for video_id in index["video_id"])
+            self._sums = dict(zip(names, index[NAME].tolist(), strict=True))
         self.video_ids = sorted(self._index)
 
     def __contains__(self, video_id: object) -> bool:
@@ -137,27 +149,33 @@ class Predictions:
 
     def times_s(self, video_id: str) -> Times:
         """Times (T,) of the rows of a video."""
-        offset, length = self._place(video_id)
-        return np.asarray(self._file["times_s"][offset : offset + length])
+        return self[video_id][1]
 
     def __getitem__(self, video_id: str) -> tuple[Logits, Times]:
         """Logits (T, K) float32 and times (T,) float64 of a video.
 
         Raises:
             KeyError: the file has no such video.
+            ValueError: its rows are damaged.
         """
         offset, length = self._place(video_id)
-        logits = self._file["logits"][offset : offset + length]
-        return np.asarray(logits), self.times_s(video_id)
+        with damage(self.path, REMEDY):
+            logits = np.asarray(self._file["logits"][offset : offset + length])
+            times = np.asarray(self._file["times_s"][offset : offset + length])
+            if self._sums.get(video_id, (sum_ := crc32(logits, times))) != sum_:
+                raise mismatch(f"the rows of video {video_id}")
+        return logits, times
 
     def sampling(self, video_id: str) -> Sampling | None:
         """Where the detector sampled a video; None if it takes all frames.
 
         Raises:
             KeyError: the file has no such video.
+            ValueError: it is damaged.
         """
         self._place(video_id)
-        return read_grid(self._file, video_id)
+        with damage(self.path, REMEDY):
+            return read_grid(self._file, video_id)
 
     def close(self) -> None:
         """Close the file."""
@@ -216,9 +234,10 @@ def _append(dataset: h5py.Dataset, rows: npt.NDArray[Any]) -> None:
     dataset[start:] = rows
 
 
-def _index_table(index: Mapping[str, tuple[int, int]]) -> npt.NDArray[Any]:
+def _index_table(index: Mapping[str, tuple[int, int, int]]) -> npt.NDArray[Any]:
     names = [video_id.encode() for video_id in sorted(index)]
     width = max((len(name) for name in names), default=1)
     kinds = [("video_id", f"S{width}"), ("offset", "i8"), ("length", "i4")]
+    kinds.append((NAME, "u4"))
     rows = [(name, *index[name.decode()]) for name in names]
     return np.array(rows, dtype=kinds)

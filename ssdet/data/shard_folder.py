@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.data.checksums import NAME, sealed
 from ssdet.data.hdf5 import damage, get_attributes, open_complete, shown
 
 OPEN_FILES = 16  # per process
@@ -87,6 +88,8 @@ class ShardFolder:
                 rows = len(file[kind.rows]) if len(index) else 0
             self._compare(name, attributes)
             self._add(name, index, rows)
+            with damage(self.folder / name, kind.remedy):
+                sealed(file["index"])
 
     def _found(self) -> list[str]:
         names = sorted(path.name for path in self.folder.glob("shard-*.h5"))
@@ -185,6 +188,16 @@ class ShardFolder:
         if key not in kept:
             kept[key] = file[key]
         return kept[key]
+
+    def checksums(self, name: str, rows: slice) -> npt.NDArray[np.uint32] | None:
+        """The checksums of rows of a shard; None if it has none.
+
+        Raises:
+            ValueError: as `open`.
+        """
+        if NAME not in self.open(name):
+            return None
+        return np.asarray(self.data(name, NAME)[rows])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_files": OrderedDict(), "_data": {}}

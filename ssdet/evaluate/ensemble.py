@@ -33,6 +33,7 @@ from ssdet.evaluate.ranking import dense_scores, instant_scores, metrics_of
 from ssdet.files import sha256, write_text
 from ssdet.metrics import mean_over_present
 from ssdet.provenance import block, now
+from ssdet.sealed_json import sealed
 
 REVISION = 1
 
@@ -109,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
         _parents(args, members),
         started,
     )
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(sealed(result), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(args.out, text + "\n")
     log.info("%s", summary(result))
 

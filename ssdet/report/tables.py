@@ -16,6 +16,7 @@ from typing import Any
 from ssdet.files import write_text
 from ssdet.report import table_text
 from ssdet.report.table_text import Rows
+from ssdet.sealed_json import opened
 
 REVISION = 1
 COLUMNS = {
@@ -70,9 +71,9 @@ def read_result(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no result at {path}; run ensemble first")
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = opened(json.loads(path.read_text(encoding="utf-8")))
         row(result)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"no key {error}" if isinstance(error, KeyError) else error
         raise ValueError(
             f"{path} is not a result of ensemble ({what}); run ensemble again"

@@ -13,6 +13,7 @@ import logging
 import os
 import pickle
 import shutil
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,15 @@ log = logging.getLogger(__name__)
 
 FORMAT = "ssdet_checkpoint"
 VERSION = 1
+# What reading a damaged file may raise.
+UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    LookupError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 KEPT = 2  # rolling states kept: the newest, and one should it be damaged
 
 
@@ -165,8 +175,9 @@ def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:
     if not Path(path).is_file():
         raise StageError(f"no checkpoint at {path} ({flag})")
     try:
+        _see_whole(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+    except UNREADABLE as error:
         raise StageError(
             f"{path} ({flag}) cannot be read as a checkpoint: {error}. It is damaged or"
             " of another program; remove it and run its stage again"
@@ -206,6 +217,18 @@ def _to_bytes(content: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
     return buffer.getvalue()
+
+
+def _see_whole(path: Path) -> None:
+    """Check the checksums of a checkpoint's parts, which PyTorch does not.
+
+    Raises:
+        zipfile.BadZipFile: one does not fit, or this is no zip file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"the checksum of {damaged} does not fit")
 
 
 def _differences(theirs: str, ours: str) -> str:

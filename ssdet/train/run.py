@@ -15,7 +15,7 @@ from ssdet.config import canonical_json
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
 from ssdet.files import sha256, sha256_text
-from ssdet.provenance import block, now
+from ssdet.provenance import Moment, block, now
 from ssdet.stage import StageError, add_device_argument, device_name
 from ssdet.train.checkpoint import finish_checkpoint
 from ssdet.train.distributed import World
@@ -57,7 +57,7 @@ class Run:
         world: this process among the run's.
         job: what it computes; a state of another job is not continued.
         parents: the files it starts from, by name.
-        started: when, ISO 8601.
+        started: when.
     """
 
     stage: str
@@ -65,7 +65,7 @@ class Run:
     world: World
     job: Mapping[str, Any]
     parents: Mapping[str, Path]
-    started: str
+    started: Moment
 
     @property
     def seed(self) -> int:

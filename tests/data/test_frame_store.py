@@ -273,7 +273,8 @@ def test_damaged_bytes(folder):
     with h5py.File(folder / "shard-000.h5", "a") as file:
         file["jpeg"][:50] = 0
     with pytest.raises(
-        ValueError, match=r"shard-000.h5: a frame of video a cannot be decoded"
+        ValueError,
+        match=r"shard-000.h5 is damaged \(the checksum of a frame of video a",
     ):
         FrameStore(folder).read("a", [0])
 

@@ -84,7 +84,11 @@ def test_good_missing_corrupt_excluded(tmp_path, make_video, run, workers):
     assert found["gone"].reason == "no video file of this name"
     assert found["out"].status == "excluded"
     assert found["out"].reason == "listed in data.exclude"
-    assert os.listdir(out.parent) == ["inventory.csv"]  # no .resume, nothing temporary
+    files = sorted(os.listdir(out.parent))
+    assert files == [
+        "inventory.csv",
+        "inventory.csv.sha256",
+    ]  # no .resume, nothing temporary
     assert "\ngone,,,,,,,,,,missing,no video file of this name\n" in out.read_text()
 
 
@@ -124,7 +128,8 @@ def test_too_many_losses_are_one_error_that_says_what_to_do(tmp_path, make_video
     out = run(rows, allowed=0.5)
     statuses = [row.status for row in read_inventory(out)]
     assert statuses == ["ok", "corrupt", "missing", "ok"]
-    assert os.listdir(tmp_path / "results") == ["inventory.csv"]
+    files = sorted(os.listdir(tmp_path / "results"))
+    assert files == ["inventory.csv", "inventory.csv.sha256"]
 
 
 def test_losses_are_named_up_to_twenty(make_video, tmp_path, run):
