@@ -9,7 +9,7 @@ import shutil
 import sys
 from importlib import metadata, util
 
-from ssdet.commands import convert, doctor_data, evaluate, export
+from ssdet.commands import convert, doctor_data, evaluate, export, provenance
 
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
@@ -32,6 +32,7 @@ COMMANDS = {
     "evaluate": (evaluate, "score predictions, a submission or detected segments"),
     "convert": (convert, "X3D weights from and to others"),
     "export": (export, "a single-stream detector as ONNX"),
+    "provenance": (provenance, "where a result comes from, and if it all still holds"),
 }
 
 

@@ -60,6 +60,7 @@ from ssdet.sections.detectors import (
     MultigridConfig,
     PredictConfig,
     PretrainConfig,
+    PretrainWithLabels,
     SamplingConfig,
     SlowConfig,
     SlowFastConfig,
@@ -90,6 +91,7 @@ from ssdet.sections.results import (
     HeadModel,
     Model,
     ReportConfig,
+    SeedsConfig,
     SlowFastModel,
     SlowModel,
 )
@@ -99,12 +101,15 @@ from ssdet.sections.spot import (
     SpotDetectConfig,
     SpotFeatures,
     SpotFeaturesConfig,
+    SpotFrameLabels,
     SpotLabels,
     SpotLosses,
     SpotNetwork,
     SpotOptimizer,
     SpotPretrain,
+    SpotReport,
     SpotTrain,
+    SpotVariant,
     SpotWindows,
 )
 
@@ -130,6 +135,7 @@ class ResourcesConfig(Section):
     activation_checkpointing: bool
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "bf16", "fp32"]
+    cpu_kernels: bool
     tensorboard: bool
     checkpoint_seconds: NonNegativeFloat
 
@@ -139,6 +145,7 @@ class Config(Section):
 
     results: Annotated[str, Field(min_length=1)]
     seed: NonNegativeInt
+    seeds: SeedsConfig
     classification: Name
     datasets: dict[Name, DatasetConfig]
     data: DataConfig
@@ -146,7 +153,7 @@ class Config(Section):
     model: ModelConfig
     spatial: SpatialConfig
     sampling: SamplingConfig
-    pretrain: PretrainConfig
+    pretrain: PretrainWithLabels
     augment: AugmentConfig
     validation: ValidationConfig
     fine: FineConfig
@@ -213,10 +220,26 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _seeds_differ(self) -> Self:
+        seeds = [self.seed, *self.seeds.tables]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(
+                f"seeds.tables names a seed twice, or the first ({self.seed}), which is"
+                " always in the tables"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         if self.classification not in self.datasets:
             raise ValueError(
                 f"classification is {self.classification!r}, which is not one of"
+                f" datasets: {', '.join(sorted(self.datasets))}"
+            )
+        reported = sorted(set(self.spot.report.datasets) - set(self.datasets))
+        if reported:
+            raise ValueError(
+                f"spot.report.datasets names {', '.join(reported)}, which is not one of"
                 f" datasets: {', '.join(sorted(self.datasets))}"
             )
         shares = self.data.max_missing_fraction

@@ -124,42 +124,20 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_summed(path: str | Path, text: str) -> None:
-    """Write a text file, and its hash beside it as the program sha256sum does."""
-    write_text(sum_path(path), f"{sha256_text(text)}  {Path(path).name}\n")
-    write_text(path, text)
-
-
-def check_sum(path: str | Path, remedy: str) -> None:
-    """See that a file is as it was written; without a hash beside it, it is believed.
-
-    Raises:
-        ValueError: it is not.
-    """
-    beside = sum_path(path)
-    if beside.is_file():
-        stated = beside.read_text(encoding="utf-8", errors="replace").split()
-        if stated[:1] != [sha256(path)]:
-            raise ValueError(
-                f"{path} does not fit its hash in {beside}: it is damaged or was"
-                f" edited; {remedy}"
-            )
-
-
-def sum_path(path: str | Path) -> Path:
-    """Where the hash of a text file lies."""
-    return Path(f"{path}.sha256")
-
-
 def sha256(path: str | Path) -> str:
     """Hex sha256 of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_bytes(data: bytes) -> str:
+    """Hex sha256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def sha256_text(text: str) -> str:
     """Hex sha256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_bytes(text.encode())
 
 
 def _remove_if_empty(lock: Path) -> None:

@@ -1,23 +1,65 @@
 """What produced a file: config, code, parents, machine, time.
 
 Every output of a stage carries one such block: JSON in HDF5 attributes (`provenance`),
-a mapping in checkpoints and results.
+a mapping in results and in the record beside a checkpoint or an inventory.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ssdet import __version__
-from ssdet.files import sha256, sha256_text
+from ssdet.files import sha256, sha256_text, write_text
+
+# Path of a file; or of a folder that is too large to hash, what it is known by: path,
+# and `made`, a hash of how its `files` were made, or `listing`, as below.
+Parent = str | Path | Mapping[str, Any]
+
+
+def record_path(path: str | Path) -> Path:
+    """Where the record of a checkpoint or inventory lies: same name, `.json`."""
+    return Path(path).with_suffix(".json")
+
+
+def write_record(path: Path, provenance: Mapping[str, Any], digest: str) -> None:
+    """Write the record of a file that holds none itself, as its bytes must not vary.
+
+    Args:
+        path: the file; the record lies beside it.
+        provenance: its block.
+        digest: sha256 of the file, by which one knows that the record is of it.
+    """
+    record = {"provenance": dict(provenance), "sha256": digest}
+    write_text(record_path(path), json.dumps(record, indent=1) + "\n")
+
+
+def check_recorded(path: Path, remedy: str) -> None:
+    """See that a file is the one its record is of; without a record it is believed.
+
+    Raises:
+        ValueError: it is not.
+    """
+    beside = record_path(path)
+    if not beside.is_file():
+        return
+    try:
+        stated = json.loads(beside.read_text(encoding="utf-8"))["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{beside} is no record ({error!r}); {remedy}") from None
+    if stated != sha256(path):
+        raise ValueError(
+            f"{path} is not the file that its record {beside} is of: it is damaged or"
+            f" was edited; {remedy}"
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +84,7 @@ def block(
     stage: str,
     revision: int,
     sections: Mapping[str, Any],
-    parents: Mapping[str, str | Path],
+    parents: Mapping[str, Parent],
     started: Moment,
     device: str = "cpu",
     gpus: int = 0,
@@ -53,7 +95,8 @@ def block(
         stage: name of the stage, as in the workflow.
         revision: the stage's `REVISION`.
         sections: config sections read, by name, parsed.
-        parents: name -> path of every file that the output was computed from.
+        parents: name -> everything that the output was computed from: path of a file,
+            or what `as_parent` of a folder says.
         started: `now()` when the stage began.
         device: name of the device that computed.
         gpus: how many GPUs the stage held.
@@ -69,10 +112,7 @@ def block(
         "revision": revision,
         "config": json.loads(text),
         "config_sha256": sha256_text(text),
-        "parents": {
-            name: {"path": str(path), "sha256": sha256(path)}
-            for name, path in sorted(parents.items())
-        },
+        "parents": {name: _parent(parent) for name, parent in sorted(parents.items())},
         "commit": commit(),
         "versions": versions(),
         "device": device,
@@ -80,6 +120,27 @@ def block(
         "ended": ended.utc,
         "gpu_hours": round(seconds / 3600 * gpus, 4),
     }
+
+
+def label_files(
+    args: argparse.Namespace,
+    names: Sequence[str] = ("training", "testing", "classes"),
+) -> dict[str, Path]:
+    """The label files that a command line names, as parents."""
+    files = {name: getattr(args, name) for name in names}
+    return {f"labels/{name}": Path(path) for name, path in files.items() if path}
+
+
+def listing(folder: Path) -> str:
+    """A hash of the names and sizes of the files in a folder."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return sha256_text("\n".join(f"{p.name} {p.stat().st_size}" for p in files))
+
+
+def _parent(parent: Parent) -> dict[str, Any]:
+    if isinstance(parent, Mapping):
+        return dict(parent)
+    return {"path": str(parent), "sha256": sha256(parent)}
 
 
 def versions() -> dict[str, str | None]:

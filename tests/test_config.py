@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OVERRIDES = (
     "activitynet",
     "demo",
+    "demo_spot",
     "demo_tables",
     "from_scratch",
     "gpu_demo",
@@ -62,7 +63,7 @@ def test_overrides_are_valid(recipe, name):
 
 def test_every_config_file_is_known():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"config", "tables", *OVERRIDES}
+    assert files == {"config", "tables", "demo_rows", *OVERRIDES}
 
 
 @pytest.mark.parametrize("name", ["demo", "test", "gpu_demo"])
@@ -241,9 +242,10 @@ def test_every_key_is_explained():
 
 
 def model_names():
-    """Names that are no keys: of the models, the ensembles and the heads."""
+    """Names that are no keys: of models, ensembles, heads and variants of SPOT."""
     recipe = read("config")
-    return {*recipe["models"], *recipe["ensembles"], *recipe["head"]["heads"]}
+    named = (recipe["models"], recipe["ensembles"], recipe["head"]["heads"])
+    return set().union(*named, recipe["spot"]["variants"])
 
 
 @pytest.mark.parametrize(
@@ -339,6 +341,8 @@ def test_a_missing_key_is_named(recipe):
         if key[0] in ("datasets", "models", "ensembles") and len(key) == 2:
             continue  # names, not keys
         if key[:2] == ("head", "heads") and (len(key) == 3 or key[-1] == "multithumos"):
+            continue
+        if key[:2] == ("spot", "variants") and len(key) == 3:
             continue
         broken = deepcopy(recipe)
         section = broken

@@ -164,14 +164,15 @@ def choose(
 
 
 def apply(
-    video: Tensor, labels: Tensor, draws: Draws, config: AugmentConfig
+    video: Tensor, labels: Tensor | SoftLabels, draws: Draws, config: AugmentConfig
 ) -> tuple[Tensor, SoftLabels]:
     """Carry out draws.
 
     Args:
         video: (B, C, T, H, W), clips or feature maps of them, floating point; not
             changed. Gradients pass.
-        labels: (B,) int64, class of each clip from 0, background not counted.
+        labels: (B,) int64, class of each clip from 0, background not counted; or what
+            each frame shows, in output numbers of the detector.
         draws: for this batch.
         config: the one drawn with.
 
@@ -180,20 +181,15 @@ def apply(
         are output numbers of the detector: shifted by one if background is a class.
 
     Raises:
-        ValueError: the video is not floating point, or `labels` has another B.
+        ValueError: the video is not floating point, or `labels` has another B or T.
     """
     if video.dim() != 5 or not video.is_floating_point():
         raise ValueError(
             "video must be (B, C, T, H, W) and floating point (normalise it first), got"
             f" {tuple(video.shape)} {video.dtype}"
         )
-    if labels.shape != video.shape[:1]:
-        raise ValueError(
-            f"labels must be (B,) with B={video.shape[0]} like video, got"
-            f" {tuple(labels.shape)}"
-        )
+    soft = _soft(labels, video, class_offset(config))
     draws = draws.to(video.device)
-    soft = hard_labels(labels.to(video.device) + class_offset(config), video.shape[2])
     if draws.freeze is not None:
         video, soft = volume_freeze(video, soft, draws.freeze, config.background)
     if draws.mixup is not None:
@@ -216,6 +212,22 @@ def apply(
     if draws.view is not None:
         video, soft = transient_view(video, soft, draws.view)
     return video, soft
+
+
+def _soft(labels: Tensor | SoftLabels, video: Tensor, offset: int) -> SoftLabels:
+    batch, frames = video.shape[0], video.shape[2]
+    if isinstance(labels, SoftLabels):
+        if labels.labels.shape[1:] != (batch, frames):
+            raise ValueError(
+                f"labels must be (M, B, T) with B={batch}, T={frames} like video, got"
+                f" {tuple(labels.labels.shape)}"
+            )
+        return labels
+    if labels.shape != video.shape[:1]:
+        raise ValueError(
+            f"labels must be (B,) with B={batch} like video, got {tuple(labels.shape)}"
+        )
+    return hard_labels(labels.to(video.device) + offset, frames)
 
 
 def _cutmix_kind(config: AugmentConfig, generator: torch.Generator) -> str:

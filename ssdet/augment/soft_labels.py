@@ -49,6 +49,46 @@ def hard_labels(labels: Tensor, frames: int) -> SoftLabels:
     )
 
 
+def label_rows(shown: Tensor, background: bool) -> tuple[Tensor, Tensor]:
+    """What each frame of a clip shows, as sources with weights that sum to 1.
+
+    Args:
+        shown: (T, K), 1 where a frame shows a class.
+        background: whether frames that show none are of class 0, and the others of one
+            more than their number; else such frames have no label.
+
+    Returns:
+        Classes (M, T) int64 and weights (M, T), M the most classes in a frame, at least
+        1. Classes of a frame stand in rising order; those it lacks have weight 0.
+    """
+    on = shown.bool()
+    counts = on.sum(1)  # (T,)
+    most = max(1, int(counts.max()))
+    order = torch.argsort(~on, dim=1, stable=True)[:, :most].T  # (M, T)
+    there = torch.arange(most)[:, None] < counts  # (M, T)
+    labels = torch.where(there, order + int(background), 0)
+    weights = there / counts.clamp(min=1)
+    if background:
+        weights[0] = torch.where(counts == 0, 1.0, weights[0])
+    return labels, weights
+
+
+def stacked_labels(labels: Tensor, weights: Tensor) -> SoftLabels:
+    """Labels of a batch of clips, from the sources of each.
+
+    A frame that has any label counts as visible for all sources: the loss is then the
+    mean over these frames, as with one label.
+
+    Args:
+        labels: (B, M, T) int64, of `label_rows`; missing sources have weight 0.
+        weights: (B, M, T).
+    """
+    visible = (weights > 0).any(1, keepdim=True).expand_as(weights)
+    return SoftLabels(
+        labels.transpose(0, 1), weights.transpose(0, 1), visible.transpose(0, 1)
+    )
+
+
 def take_label_frames(labels: SoftLabels, frames: Tensor) -> SoftLabels:
     """Reorder labels in time: frame t of clip b takes those of frame `frames[b, t]`."""
     index = frames.expand_as(labels.labels)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from ssdet.config import canonical_json
 from ssdet.data.label_splits import text_of
 from ssdet.data.snippets import covered_s
 from ssdet.files import sha256_text
+from ssdet.provenance import listing
 
 SUFFIXES = (".csv", ".npy")
 
@@ -71,6 +72,10 @@ class FeatureFiles:
         """A hash of the files' names and sizes; they are too many to read."""
         sizes = {path.name: path.stat().st_size for path in self._files.values()}
         return sha256_text(canonical_json([sizes, self._table]))
+
+    def as_parent(self) -> dict[str, Any]:
+        """What a record says of them: names and sizes of the folder's files."""
+        return {"path": str(self.folder), "listing": listing(self.folder)}
 
     def read(self, video_id: str) -> Tensor:
         """The features (L, C) of a video, float32.

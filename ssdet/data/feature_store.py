@@ -84,6 +84,10 @@ class FeatureStore:
         """The files of the shards, sorted."""
         return self._shards.paths
 
+    def as_parent(self) -> dict[str, Any]:
+        """What a record says of these files."""
+        return self._shards.as_parent()
+
     @property
     def video_ids(self) -> list[str]:
         """The videos that have features, sorted."""

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,6 +61,10 @@ class FrameStore:
     def paths(self) -> list[Path]:
         """The files of the shards, sorted."""
         return self._shards.paths
+
+    def as_parent(self) -> dict[str, Any]:
+        """What a record says of these files."""
+        return self._shards.as_parent()
 
     @property
     def video_ids(self) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -29,8 +30,9 @@ from ssdet.data.annotations import (
 from ssdet.data.parallel import run_each
 from ssdet.data.probed import Probed, ProbedFiles, died, probe_file, probe_folder
 from ssdet.data.video_files import find_videos, is_frame_folder
-from ssdet.files import check_sum, only_one, write_summed
+from ssdet.files import only_one, sha256, write_text
 from ssdet.progress import Progress
+from ssdet.provenance import block, check_recorded, label_files, now, write_record
 
 REVISION = 1
 STATUSES = ("ok", "missing", "corrupt", "excluded")
@@ -97,6 +99,7 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Read arguments, probe the videos, write the inventory."""
     args = arguments().parse_args(argv)
+    started = now()
     cfg = DataConfig.model_validate_json(args.data)
     dataset = dataset_from_arguments(args)  # bad labels stop the run before probing
     ids = [record.video_id for record in dataset.records]
@@ -116,6 +119,12 @@ def main(argv: list[str] | None = None) -> None:
         durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
         dataset_from_arguments(args, durations)
         write_inventory(args.out, rows)
+        sections = {
+            name: json.loads(getattr(args, name)) for name in ("dataset", "data")
+        }
+        config = {"name": dataset.name, **sections, "folder_fps": args.folder_fps}
+        record = block("inventory", REVISION, config, label_files(args), started)
+        write_record(args.out, record, sha256(args.out))
         memory.remove()
 
 
@@ -220,10 +229,7 @@ def summary(rows: list[InventoryRow]) -> str:
 
 
 def write_inventory(path: str | Path, rows: list[InventoryRow]) -> None:
-    """Write the rows as csv, whole or not at all; numbers of no video stay empty.
-
-    The file's hash stands beside it in `<path>.sha256`.
-    """
+    """Write the rows as csv, whole or not at all; numbers of no video stay empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -232,7 +238,7 @@ def write_inventory(path: str | Path, rows: list[InventoryRow]) -> None:
         if row.status != "ok":
             cells.update(dict.fromkeys(NUMBERS, ""))
         writer.writerow(cells.values())
-    write_summed(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def read_inventory(path: str | Path) -> list[InventoryRow]:
@@ -267,7 +273,7 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
         raise ValueError(
             f"{path} has {len(problems)} bad rows:\n  {shown}\nRun `inventory` again"
         )
-    check_sum(path, "run `inventory` again")
+    check_recorded(path, "run `inventory` again")
     return rows
 
 

@@ -17,8 +17,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.config import canonical_json
 from ssdet.data.checksums import NAME, sealed
 from ssdet.data.hdf5 import damage, get_attributes, open_complete, shown
+from ssdet.files import sha256_text
 
 OPEN_FILES = 16  # per process
 OWN = ("provenance", "shard")  # attributes in which shards of a folder may differ
@@ -132,6 +134,11 @@ class ShardFolder:
     def paths(self) -> list[Path]:
         """The files, sorted."""
         return [self.folder / name for name in self.names]
+
+    def as_parent(self) -> dict[str, Any]:
+        """What a record says of these files: how they were made, not their bytes."""
+        made = sha256_text(canonical_json(self.attributes))
+        return {"path": str(self.folder), "files": self.names, "made": made}
 
     @property
     def video_ids(self) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -26,6 +26,10 @@ class SnippetSource(Protocol):
     @property
     def identity(self) -> str:
         """A hash that another set of features does not have."""
+        ...
+
+    def as_parent(self) -> dict[str, Any]:
+        """What a record says of them; they are too large to hash."""
         ...
 
     def read(self, video_id: str) -> Tensor:
@@ -57,6 +61,10 @@ class StoredSnippets:
     def identity(self) -> str:
         """A hash of how the features were made, the same for both splits."""
         return sha256_text(canonical_json(self.steps.identity))
+
+    def as_parent(self) -> dict[str, Any]:
+        """How the shards were made."""
+        return self.store.as_parent()
 
     def read(self, video_id: str) -> Tensor:
         """Features (L, C) of a video, float32."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ssdet.data.feature_store import FeatureStore
 from ssdet.files import sha256_text
+from ssdet.provenance import listing
 
 SHOWN = 20  # videos in a message
 
@@ -44,6 +45,10 @@ class StepFeatures(Protocol):
     @property
     def paths(self) -> list[Path]:
         """Files to name as parents of what is made of them."""
+        ...
+
+    def as_parent(self) -> dict[str, Any]:
+        """What a record says of them where they are too large to hash."""
         ...
 
     def steps(self, video_id: str) -> int:
@@ -83,6 +88,10 @@ class StoredSteps:
     def paths(self) -> list[Path]:
         """The shards."""
         return self.store.paths
+
+    def as_parent(self) -> dict[str, Any]:
+        """How the shards were made."""
+        return self.store.as_parent()
 
     def steps(self, video_id: str) -> int:
         """F of a video."""
@@ -131,6 +140,10 @@ class FolderSteps:
     def paths(self) -> list[Path]:
         """None: they are too many."""
         return []
+
+    def as_parent(self) -> dict[str, Any]:
+        """Names and sizes of the folder's files."""
+        return {"path": str(self.folder), "listing": listing(self.folder)}
 
     def steps(self, video_id: str) -> int:
         """F of a video."""

@@ -23,7 +23,7 @@ from ssdet.evaluate.segment_decoding import Candidate, decode
 from ssdet.evaluate.soft_nms import suppress
 from ssdet.models import build_spot
 from ssdet.models.spot import Spot
-from ssdet.provenance import block, now
+from ssdet.provenance import Parent, block, label_files, now
 from ssdet.stage import (
     StageError,
     add_device_argument,
@@ -63,7 +63,10 @@ def main(argv: list[str] | None = None) -> None:
     classes = data.dataset.classes
     network = load_spot(args, data).to(device)
     external: Mapping[str, Guess] = {}
-    parents = {"checkpoint": args.checkpoint}
+    parents: dict[str, Parent] = {"checkpoint": args.checkpoint, **label_files(args)}
+    parents |= data.parents(args)
+    if args.inventory:
+        parents["inventory"] = Path(args.inventory)
     if args.external_scores:
         external = read_guesses(Path(args.external_scores), classes)
         parents["external_scores"] = Path(args.external_scores)
@@ -99,7 +102,10 @@ def main(argv: list[str] | None = None) -> None:
         "provenance": block(
             "detect_spot",
             REVISION,
-            {name: json.loads(getattr(args, name)) for name in SECTIONS},
+            {
+                "name": args.name,
+                **{name: json.loads(getattr(args, name)) for name in SECTIONS},
+            },
             parents,
             started,
             device_name(device),

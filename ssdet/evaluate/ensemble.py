@@ -3,9 +3,11 @@
 An ensemble is the arithmetic mean of its members' clip-rate logits, which are then
 interpolated to the frames. The mean and the interpolation commute, so members of
 different clip rates (single-stream: T rows, two-stream: 4 ceil(T / 4) rows over the
-same span) are interpolated first and averaged at the frames, to the same end.
+same span) are interpolated first and averaged at the frames, to the same end. What the
+mean of their probabilities would give stands beside it: which of the two the paper
+averaged is not stated.
 
-Source: ssdet, section 3.8; coarse_fine, section 9.
+Source: ssdet, section 3.8; coarse_fine, section 9; heads_and_evaluation, section 3.
 """
 
 from __future__ import annotations
@@ -27,15 +29,26 @@ from ssdet.data.annotations import (
 from ssdet.data.interpolate import Stream
 from ssdet.data.inventory import read_inventory
 from ssdet.data.predictions import Predictions
-from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
+from ssdet.evaluate.members import (
+    group_by_rate,
+    mean_streams,
+    probabilities,
+    refuse_unfit,
+)
 from ssdet.evaluate.protocol import EvaluatedVideo, Lost, evaluated_videos
-from ssdet.evaluate.ranking import dense_scores, instant_scores, metrics_of
+from ssdet.evaluate.ranking import (
+    Scores,
+    dense_scores,
+    instant_scores,
+    means_of,
+    metrics_of,
+)
 from ssdet.files import sha256, write_text
 from ssdet.metrics import mean_over_present
-from ssdet.provenance import block, now
+from ssdet.provenance import block, label_files, now
 from ssdet.sealed_json import sealed
 
-REVISION = 1
+REVISION = 2
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +87,13 @@ def main(argv: list[str] | None = None) -> None:
         means = mean_streams(groups, videos)
         metrics = evaluate(videos, lost, means, dataset, args.workers)
         if len(members) == 1:
-            own = [metrics["dense_map"]]
+            own, of_probabilities = [metrics["dense_map"]], None
         else:
             own = [own_dense_map(m, videos, dataset, args.workers) for m in members]
+            means = mean_streams(groups, videos, probabilities)
+            scores = scored(videos, lost, means, dataset, args.workers)
+            of_probabilities = means_of(*scores)
+        metrics["probability_mean"] = of_probabilities
         result = {
             "dataset": dataset.name,
             "name": args.result_name,
@@ -123,8 +140,7 @@ def evaluate(
     threads: int,
 ) -> dict[str, Any]:
     """The `metrics` of a result."""
-    dense = dense_scores(videos, streams, dataset.class_index, threads)
-    instants = instant_scores(videos, lost, streams, dataset.class_index, threads)
+    dense, instants = scored(videos, lost, streams, dataset, threads)
     absent = [
         name
         for name, count in zip(dataset.classes, dense.positives, strict=True)
@@ -138,6 +154,19 @@ def evaluate(
             ", ".join(absent),
         )
     return metrics_of(dense, instants, dataset.classes)
+
+
+def scored(
+    videos: Sequence[EvaluatedVideo],
+    lost: Sequence[Lost],
+    streams: Mapping[str, Sequence[Stream]],
+    dataset: Dataset,
+    threads: int,
+) -> tuple[Scores, Scores]:
+    """Average precision over every frame, and at the 25 instants."""
+    classes = dataset.class_index
+    dense = dense_scores(videos, streams, classes, threads)
+    return dense, instant_scores(videos, lost, streams, classes, threads)
 
 
 def own_dense_map(
@@ -176,9 +205,7 @@ def _parents(
     args: argparse.Namespace, members: Sequence[Predictions]
 ) -> dict[str, Path]:
     parents = {f"predictions/{m.model}": m.path for m in members}
-    labels = {name: getattr(args, name) for name in ("training", "testing", "classes")}
-    parents |= {f"labels/{name}": Path(path) for name, path in labels.items() if path}
-    return {**parents, "inventory": args.inventory}
+    return {**parents, **label_files(args), "inventory": args.inventory}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import torch
 from ssdet.config import HeadConfig
 from ssdet.models.heads import build_head
 from ssdet.progress import Progress
+from ssdet.provenance import Parent
 from ssdet.stage import StageError, choose_device
 from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.detectors import refuse_other_classes
@@ -30,13 +31,13 @@ class Predicted(NamedTuple):
     Attributes:
         classes: names of its outputs.
         device: it ran on.
-        parents: files it read besides checkpoint and inventory, by name.
+        parents: what it read besides checkpoint, inventory and labels, by name.
         rows: (video_id, logits (T, K), times_s (T,)) of every test video.
     """
 
     classes: tuple[str, ...]
     device: torch.device
-    parents: dict[str, Path]
+    parents: dict[str, Parent]
     rows: Iterator[tuple[str, np.ndarray, np.ndarray]]
 
 
@@ -85,5 +86,7 @@ def head_predictions(args: argparse.Namespace) -> Predicted:
                 yield record.video_id, logits.T.numpy(), videos.times_s(record)
                 bar.advance(1)
 
-    parents = {f"features/{path.name}": path for path in videos.features.paths}
+    parents: dict[str, Parent] = {"features": videos.features.as_parent()}
+    if paths := videos.features.paths:
+        parents = {f"features/{path.name}": path for path in paths}
     return Predicted(dataset.classes, device, parents, rows())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ssdet.config import PredictConfig
@@ -20,7 +19,7 @@ from ssdet.evaluate.head_predictions import Predicted, head_predictions
 from ssdet.files import sha256
 from ssdet.models import CoarseFine, EndToEnd, SlowFast
 from ssdet.progress import Progress
-from ssdet.provenance import now
+from ssdet.provenance import Parent, now
 from ssdet.stage import StageError, run
 from ssdet.train import setup
 from ssdet.train.checkpoint import load_checkpoint
@@ -95,11 +94,11 @@ def detector_predictions(args: argparse.Namespace) -> Predicted:
     job = prepare(args, "testing")
     stage = job.checkpoint["stage"]
     predict: Callable[[VideoRecord, Timeline], tuple[Any, ...]]
-    parents: dict[str, Path] = {}
+    parents: dict[str, Parent] = {"frames": job.videos.store.as_parent()}
     if isinstance(job.model, CoarseFine):
         features = None if stage == "coarse" else fine_features(args, job)
         if features is not None:
-            parents = {f"features/{path.name}": path for path in features.paths}
+            parents |= {f"features/{path.name}": path for path in features.paths}
         compat = job.checkpoint["config"][stage]["compat"]
         predict = partial(predict_with_grid, job.view, features, compat, job.model)
     elif isinstance(job.model, EndToEnd):

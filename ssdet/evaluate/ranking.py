@@ -150,7 +150,7 @@ def metrics_of(
             " detect; look at the label file of the test videos"
         )
     return {
-        **_means(dense.ap, instants.ap, instants.positives),
+        **means_of(dense, instants),
         "chance": _means(dense.chance, instants.chance, instants.positives),
         "per_class": [
             {
@@ -166,7 +166,12 @@ def metrics_of(
     }
 
 
-def _means(dense: Array, instants: Array, positives: Array) -> dict[str, Any]:
+def means_of(dense: Scores, instants: Scores) -> dict[str, float | None]:
+    """The means over the classes, by the name of the metric; None: nothing to rank."""
+    return _means(dense.ap, instants.ap, instants.positives)
+
+
+def _means(dense: Array, instants: Array, positives: Array) -> dict[str, float | None]:
     return {
         "dense_map": _number(mean_over_present(dense)),
         "map_25": _number(mean_over_present(instants)),

@@ -24,7 +24,7 @@ from ssdet.evaluate.detections import read_file
 from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores
 from ssdet.evaluate.segment_file import score_detections
 from ssdet.files import write_text
-from ssdet.provenance import block, now
+from ssdet.provenance import block, label_files, now
 from ssdet.sealed_json import sealed
 from ssdet.stage import run
 from ssdet.train.spot_data import table_durations
@@ -166,9 +166,7 @@ def _durations(args: argparse.Namespace, dataset: Dataset) -> dict[str, float]:
 
 
 def _parents(args: argparse.Namespace) -> dict[str, Path]:
-    parents = {"detections": args.detections}
-    labels = {name: getattr(args, name) for name in ("training", "testing", "classes")}
-    parents |= {f"labels/{name}": Path(path) for name, path in labels.items() if path}
+    parents = {"detections": args.detections, **label_files(args)}
     for name in ("inventory", "features_table", "external_scores"):
         if getattr(args, name):
             parents[name] = Path(getattr(args, name))

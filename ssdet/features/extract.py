@@ -85,6 +85,7 @@ def main(argv: list[str] | None = None) -> None:
             args,
             job.view.device,
             started,
+            {"frames": job.videos.store.as_parent()},
         ),
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from ssdet.kernels.depthwise import depthwise_conv3d
+from ssdet.kernels.library import covers
+from ssdet.kernels.norm import Statistics, norm_silu
+from ssdet.kernels.pointwise import PointwiseConv3d
 from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import SqueezeExcite
 from ssdet.models.sub_batch_norm import SubBatchNorm3d, recomputing
@@ -55,20 +59,19 @@ class Bottleneck(nn.Module):
             gated: whether the block has squeeze-excitation.
         """
         super().__init__()
-        self.expand = nn.Conv3d(channels, inner, 1, bias=False)
+        self.expand = PointwiseConv3d(channels, inner)
         self.expand_norm = SubBatchNorm3d(inner)
         self.depthwise = DepthwiseConv3d(inner, stride)
         self.depthwise_norm = SubBatchNorm3d(inner)
         self.squeeze_excite = SqueezeExcite(inner) if gated else None
-        self.project = nn.Conv3d(inner, out, 1, bias=False)
+        self.project = PointwiseConv3d(inner, out)
         self.project_norm = SubBatchNorm3d(out)
         self.frames_at_once: int | None = None  # in evaluation; see `pieces.py`
         self.recompute = False  # for backward, instead of keeping what is in between
-        self.shortcut: nn.Conv3d | None = None
+        self.shortcut: PointwiseConv3d | None = None
         self.shortcut_norm: SubBatchNorm3d | None = None
         if stride != 1 or channels != out:
-            steps = (1, stride, stride)
-            self.shortcut = nn.Conv3d(channels, out, 1, steps, bias=False)
+            self.shortcut = PointwiseConv3d(channels, out, stride)
             self.shortcut_norm = SubBatchNorm3d(out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,6 +87,8 @@ class Bottleneck(nn.Module):
         return self._compute(x)
 
     def _compute(self, x: Tensor) -> Tensor:
+        if covers(x):
+            return self._compiled(x)
         frames = None if self.training else self.frames_at_once
         inner = in_pieces(self._widen, frames, 1, x)
         gate = None
@@ -104,6 +109,44 @@ class Bottleneck(nn.Module):
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x))
         return F.relu(x + out, inplace=True)
+
+    def _compiled(self, x: Tensor) -> Tensor:
+        """The same on compiled kernels: norms in one with what follows them."""
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+        frames = None if self.training else self.frames_at_once
+        inner = in_pieces(self._widen_compiled, frames, 1, x)
+        gated = self.squeeze_excite is not None
+        statistics = self.depthwise_norm.statistics(inner, of_clips=gated)
+        return in_pieces(
+            partial(self._narrow_compiled, statistics), frames, 0, inner, x
+        )
+
+    def _widen_compiled(self, x: Tensor) -> Tensor:
+        return self.depthwise(_conv_norm(self.expand, self.expand_norm, x, "relu"))
+
+    def _narrow_compiled(
+        self, statistics: Statistics, inner: Tensor, x: Tensor
+    ) -> Tensor:
+        norm = self.depthwise_norm
+        gate = None if self.squeeze_excite is None else self.squeeze_excite.layers
+        inner = norm_silu(inner, norm.weight, norm.bias, gate, statistics)
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            x = _conv_norm(self.shortcut, self.shortcut_norm, x, "none")
+        return _conv_norm(self.project, self.project_norm, inner, "relu", x)
+
+
+def _conv_norm(
+    conv: PointwiseConv3d,
+    norm: SubBatchNorm3d,
+    x: Tensor,
+    activation: Literal["none", "relu"],
+    other: Tensor | None = None,
+) -> Tensor:
+    """Convolve, normalise, add `other`, rectify: at once where nothing is learned."""
+    if not norm.training and not torch.is_grad_enabled() and conv.takes_norm(x):
+        return conv.with_norm(x, *norm.scale_and_shift(), activation, other)
+    out = conv(x)
+    return norm(out) if activation == "none" else norm.relu(out, other)
 
 
 def recompute_blocks(model: nn.Module) -> None:

@@ -30,8 +30,8 @@ class GridPool(nn.Module):
 
     def confidence(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> confidence logits (B, L)."""
-        x = F.relu(self.norm1(self.conv1(x)), inplace=True)
-        x = F.relu(self.norm2(self.conv2(x)), inplace=True)
+        x = self.norm1.relu(self.conv1(x))
+        x = self.norm2.relu(self.conv2(x))
         return full(self.conv3(x)).mean((1, 3, 4))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,6 @@ convolution".
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
 
@@ -34,4 +33,4 @@ class Lateral(nn.Module):
 
     def forward(self, fast: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, 2 C, ceil(T / 4), H, W), ReLU at the end."""
-        return F.relu(self.norm(self.convolution(fast)), inplace=True)
+        return self.norm.relu(self.convolution(fast))

@@ -29,6 +29,14 @@ class SqueezeExcite(nn.Module):
         self.reduce = nn.Conv3d(channels, width, 1)
         self.expand = nn.Conv3d(width, channels, 1)
 
+    @property
+    def layers(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weights and biases of both layers, for `kernels.norm`."""
+        first, second = self.reduce, self.expand
+        assert first.bias is not None
+        assert second.bias is not None
+        return first.weight, first.bias, second.weight, second.bias
+
     def forward(self, x: Tensor) -> Tensor:
         """The factors (B, C, 1, 1, 1) in (0, 1) for the channels of (B, C, T, H, W)."""
         mean = x.mean((2, 3, 4), keepdim=True)

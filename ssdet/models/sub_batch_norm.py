@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssdet.kernels.library import covers
+from ssdet.kernels.norm import Statistics, moments, norm_act
+
 EPS = 1e-5
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics
 _recomputing = ContextVar("recomputing", default=False)
@@ -101,6 +104,8 @@ class SubBatchNorm3d(nn.Module):
         Raises:
             ValueError: training, and B is not a multiple of `splits`.
         """
+        if _compiled(x):
+            return norm_act(x, self.weight, self.bias, self.statistics(x), "none")
         training = self.training and not self.frozen
         if self.split_mean is None or self.split_var is None or not training:
             return F.batch_norm(
@@ -114,16 +119,82 @@ class SubBatchNorm3d(nn.Module):
                 EPS,
             )
         splits = self.splits // self.parts
-        if x.shape[0] % splits:
-            raise ValueError(
-                f"a batch of {x.shape[0]} clips cannot be dealt into {splits}"
-                " groups for batch normalisation; make the batch on each GPU a"
-                " multiple of bn_group"
-            )
+        self._require_groups(x.shape[0], splits)
         means = self.split_mean.view(self.splits, -1)[self.part :: self.parts]
         variances = self.split_var.view(self.splits, -1)[self.part :: self.parts]
         normalise = _as_channels if x.is_contiguous() else _one_by_one
         return normalise(x, means, variances, self.weight, self.bias)
+
+    def relu(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """Normalise (B, C, T, H, W), add `other`, rectify; in fewer passes on CPUs.
+
+        Raises:
+            ValueError: training, and B is not a multiple of `splits`.
+        """
+        if _compiled(x) and (other is None or covers(x, other)):
+            statistics = self.statistics(x)
+            return norm_act(x, self.weight, self.bias, statistics, "relu", other)
+        out = self(x)
+        return F.relu(out if other is None else other + out, inplace=True)
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """What evaluation multiplies each channel by (C,), and what it adds (C,)."""
+        scale = self.weight * (self.running_var + EPS).rsqrt()
+        return scale, self.bias - self.running_mean * scale
+
+    @torch.no_grad()
+    def statistics(self, x: Tensor, of_clips: bool = False) -> Statistics:
+        """What a batch is normalised by; in training, the running ones learn of it.
+
+        Args:
+            x: (B, C, T, H, W), in channels_last_3d, one that the compiled kernels take.
+            of_clips: whether the means of the clips are wanted too.
+
+        Raises:
+            ValueError: training, and B is not a multiple of `splits`.
+        """
+        training = self.training and not self.frozen
+        clip_mean, square = moments(x) if training or of_clips else (None, None)
+        if not training:
+            mean, variance = self.running_mean.double(), self.running_var.double()
+            inverse = (variance + EPS).rsqrt()
+            rows = (len(x), self.channels)
+            return Statistics(mean.expand(rows), inverse.expand(rows), clip_mean, 0)
+        assert clip_mean is not None
+        assert square is not None
+        groups = self.splits // self.parts
+        self._require_groups(len(x), groups)
+        count = x[:, 0].numel() // groups
+        means = clip_mean.view(-1, groups, self.channels)  # (clips, groups, C)
+        mean = means.mean(0)
+        apart = (means - mean).square().sum(0) * x.shape[2:].numel()
+        sums = square.view_as(means).sum(0) + apart
+        self._learn(mean, sums / max(count - 1, 1))
+        inverse = (sums / count + EPS).rsqrt()
+        clips = len(means)
+        return Statistics(
+            mean.repeat(clips, 1), inverse.repeat(clips, 1), clip_mean, groups
+        )
+
+    def _learn(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics towards those of the groups of a batch."""
+        if self.split_mean is None or self.split_var is None:
+            rows = (self.running_mean[None], self.running_var[None])
+        else:
+            rows = (
+                self.split_mean.view(self.splits, -1)[self.part :: self.parts],
+                self.split_var.view(self.splits, -1)[self.part :: self.parts],
+            )
+        for row, new in zip(rows, (mean, variance), strict=True):
+            row.lerp_(new.to(row.dtype), _momentum())
+
+    def _require_groups(self, clips: int, groups: int) -> None:
+        if clips % groups:
+            raise ValueError(
+                f"a batch of {clips} clips cannot be dealt into {groups}"
+                " groups for batch normalisation; make the batch on each GPU a"
+                " multiple of bn_group"
+            )
 
     def extra_repr(self) -> str:
         """What printing the module shows."""
@@ -205,6 +276,11 @@ def evaluation_state(model: nn.Module) -> dict[str, Tensor]:
 def norms(model: nn.Module) -> list[SubBatchNorm3d]:
     """Every normalisation in `model`, in a fixed order."""
     return [m for m in model.modules() if isinstance(m, SubBatchNorm3d)]
+
+
+def _compiled(x: Tensor) -> bool:
+    """Whether the compiled kernels take `x` as it lies in memory."""
+    return covers(x) and x.is_contiguous(memory_format=torch.channels_last_3d)
 
 
 def _momentum() -> float:

@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ssdet.kernels.depthwise import depthwise_conv3d
+from ssdet.kernels.pointwise import PointwiseConv3d
 from ssdet.models.bottleneck import Bottleneck
 from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import round_width
@@ -30,6 +31,20 @@ Alter = Callable[[Tensor], Tensor]  # of a map
 FEATURES = ("layer1", "layer2", "layer3", "layer4", "conv5")
 
 
+class TemporalConv3d(nn.Conv3d):
+    """A convolution of each channel over five frames; no bias."""
+
+    def __init__(self, channels: int) -> None:
+        """Build."""
+        super().__init__(
+            channels, channels, (5, 1, 1), 1, (2, 0, 0), groups=channels, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> the same shape."""
+        return depthwise_conv3d(x, self.weight, 1)
+
+
 class Stem(nn.Module):
     """A spatial convolution, then one in time of each channel, norm and ReLU."""
 
@@ -37,9 +52,7 @@ class Stem(nn.Module):
         """Build; `width` is the number of output channels."""
         super().__init__()
         self.spatial = nn.Conv3d(3, width, (1, 3, 3), (1, 2, 2), (0, 1, 1), bias=False)
-        self.temporal = nn.Conv3d(
-            width, width, (5, 1, 1), 1, (2, 0, 0), groups=width, bias=False
-        )
+        self.temporal = TemporalConv3d(width)
         self.norm = SubBatchNorm3d(width)
         self.frames_at_once: int | None = None  # in evaluation; see `pieces.py`
 
@@ -49,7 +62,7 @@ class Stem(nn.Module):
         return in_pieces(self._convolve, frames, 2, video)
 
     def _convolve(self, video: Tensor) -> Tensor:
-        return F.relu(self.norm(self.temporal(self.spatial(video))), inplace=True)
+        return self.norm.relu(self.temporal(self.spatial(video)))
 
 
 class X3D(nn.Module):
@@ -85,7 +98,7 @@ class X3D(nn.Module):
             _stage(inputs[i] + joined[i], self.widths[i], self.depths[i])
             for i in range(4)
         )
-        self.conv5 = nn.Conv3d(self.widths[-1], self.conv5_width, 1, bias=False)
+        self.conv5 = PointwiseConv3d(self.widths[-1], self.conv5_width)
         self.norm5 = SubBatchNorm3d(self.conv5_width)
 
     @property
@@ -103,7 +116,7 @@ class X3D(nn.Module):
 
     def finish(self, x: Tensor) -> Tensor:
         """conv5, norm and ReLU on the output of the last stage."""
-        return F.relu(self.norm5(self.conv5(x)), inplace=True)
+        return self.norm5.relu(self.conv5(x))
 
     def feature_maps(self, video: Tensor) -> dict[str, Tensor]:
         """Every map of `FEATURES`, in order.

@@ -1,7 +1,7 @@
 """The stage `paper_figure`: detection against multiply-adds, published and ours.
 
 Ours lie at the multiply-adds that are counted for them, where a table of them is given,
-else at those of the published mark.
+else at those of the published mark. A result of several seeds is their mean.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ssdet.report.figures import STYLE, load_matplotlib, save
 from ssdet.report.paper_tables import METRICS
 from ssdet.report.published import Figure as Published
-from ssdet.report.tables import read_result
+from ssdet.report.seeds import by_name, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-REVISION = 1
+REVISION = 2
 MARKS = {"cls": "o", "joint": "^", "ensemble": "s", "literature": "D"}
 COLOURS = ("#1f5f8b", "#b3261e", "#2e7d32", "#8e5ea2", "#c77800")
 GREY = "#7a848c"
@@ -50,15 +50,10 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments().parse_args(argv)
     published = Published.model_validate_json(args.figure)
     values = {}
-    for path in args.results:
-        result = read_result(path)
-        if result["dataset"] != published.dataset:
-            raise ValueError(
-                f"{path} is of {result['dataset']}, the figure of {published.dataset}"
-            )
-        value = result["metrics"][published.metric]
+    for name, seeds in by_name(args.results, published.dataset).items():
+        value = percent(seeds, published.metric)
         if value is not None:
-            values[result["name"]] = 100 * value
+            values[name] = value
     costs = {} if args.cost is None else read_costs(args.cost)
     with load_matplotlib().rc_context(STYLE):
         save(paper_figure(published, values, costs, args.generated), args.out)
@@ -91,7 +86,7 @@ def paper_figure(
         values: ours by result, in percent.
         costs: multiply-adds of results, 10^9; those that are missing lie where the
             published mark does.
-        generated: whether ours are of generated videos.
+        generated: whether ours are of generated videos; no published mark then.
     """
     from matplotlib.figure import Figure
 
@@ -100,34 +95,36 @@ def paper_figure(
     ours = [s for s in published.series.values() if s.points[0].variant != "literature"]
     colours = {id(s): COLOURS[i % len(COLOURS)] for i, s in enumerate(ours)}
     for series in published.series.values():
-        colour = colours.get(id(series), GREY)
+        colour, drawn = colours.get(id(series), GREY), []
         for point in series.points:
             mark: dict[str, Any] = {"marker": MARKS[point.variant], "linestyle": "none"}
             x = point.multiply_adds_billion
-            axes.plot(x, point.published, markerfacecolor="none", color=colour, **mark)
+            if not generated:
+                drawn.append((x, point.published))
+                axes.plot(*drawn[-1], markerfacecolor="none", color=colour, **mark)
             if point.result is not None and point.result in values:
-                x = costs.get(point.result, x)
-                axes.plot(x, values[point.result], color=colour, **mark)
-        first = series.points[0]
-        axes.annotate(
-            series.label,
-            (first.multiply_adds_billion, first.published),
-            xytext=(-6, -3),
-            textcoords="offset points",
-            ha="right",
-            color=colour,
-        )
+                drawn.append((costs.get(point.result, x), values[point.result]))
+                axes.plot(*drawn[-1], color=colour, **mark)
+        if drawn:
+            axes.annotate(
+                series.label,
+                drawn[0],
+                xytext=(-6, -3),
+                textcoords="offset points",
+                ha="right",
+                color=colour,
+            )
     for variant, marker in MARKS.items():
         axes.plot([], [], marker, color="black", fillstyle="none", label=variant)
     axes.plot([], [], "o", color="black", label=f"ours, {METRICS[published.metric]}")
     axes.set_xscale("log")
-    axes.set_xlim(left=12)
+    axes.set_xlim(left=axes.get_xlim()[0] / 2)  # room for names
     axes.set_xlabel("multiply-adds of 128 frames [10$^9$]")
-    axes.set_ylabel("published, and ours [%]")
+    axes.set_ylabel("ours [%]" if generated else "published, and ours [%]")
     axes.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     title = f"{published.title}; hollow: published, {published.protocol}"
     if generated:
-        title += "\nOURS ARE OF GENERATED VIDEOS: not to be compared"
+        title = f"{published.title}, but of generated videos"
     axes.set_title(title, fontsize=8)
     return figure
 

@@ -2,7 +2,7 @@
 
 A row whose result is not there says so. Numbers of ours are never compared under
 another protocol than the table names; where the published one is not known, all that it
-may be stand side by side.
+may be stand side by side. A result of several seeds is their mean, beside its spread.
 """
 
 from __future__ import annotations
@@ -11,27 +11,33 @@ import argparse
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ssdet.files import write_text
 from ssdet.report import table_text
 from ssdet.report.published import Row, Table
-from ssdet.report.tables import read_result
+from ssdet.report.seeds import Result, by_name, percent, spread
 
-REVISION = 1
+REVISION = 2
 SHOWN_HASH = 12  # characters, in Markdown
 METRICS = {
     "dense_map": "dense mAP",
     "map_25": "mAP-25",
     "map_25_weighted": "wAP-25",
 }
+PROTOCOLS = (
+    "every frame, plain mean over classes (dense mAP); 25 instants of each video, plain"
+    " mean (mAP-25) and weighted by positives (wAP-25)"
+)
 NOTE = """\
 Numbers in percent. *Published*: {protocol}. *Ours*: {ours}. *Difference*: ours less the
-published number. *Gain*: over the row {baseline}, published and ours.
+published number, where the protocol may be the same. *Gain*: over the row {baseline}.
+"""
+SEEDS = """\
+Ours of several *seeds* are their mean; *±*: their standard deviation.
 """
 GENERATED = """\
 **Ours are of generated videos**, a check that everything runs: they say nothing of the
-published data sets, and the differences mean nothing.
+data set that the table is about, so no published number stands beside them.
 """
 
 log = logging.getLogger(__name__)
@@ -60,40 +66,28 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, write both tables."""
     args = arguments().parse_args(argv)
     table = Table.model_validate_json(args.table)
-    found = results_of(table, args.results)
+    if args.generated:
+        table = table.of_generated_videos()
+    found = by_name(args.results, table.dataset)
     lines = rows(args.table_name, table, found, args.known)
+    if not lines:
+        raise ValueError(f"no row of {args.table_name} names a result of ours")
     write_text(args.out_csv, table_text.as_csv(lines, list(lines[0])))
     write_text(args.out_md, as_markdown(table, lines, args.generated))
     log.info("%s: %d of %d rows have results", args.table_name, len(found), len(lines))
 
 
-def results_of(table: Table, paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """The results by name.
-
-    Raises:
-        ValueError: a file is no result, or of another data set.
-    """
-    found = {}
-    for path in paths:
-        result = read_result(path)
-        if result["dataset"] != table.dataset:
-            raise ValueError(
-                f"{path} is of {result['dataset']}, the table of {table.dataset}"
-            )
-        found[result["name"]] = result
-    return found
-
-
 def rows(
     name: str,
     table: Table,
-    found: Mapping[str, Mapping[str, Any]],
+    found: Mapping[str, Sequence[Result]],
     known: Collection[str],
 ) -> list[dict[str, str | int | float | None]]:
     """The rows, with everything that the csv holds; percentages are not rounded."""
     base = None if table.baseline is None else table.rows[table.baseline]
     start = None if base is None else base.published
-    starts = {m: ours(base, m, found) for m in table.metrics}
+    start_ours = found.get(base.result or "", []) if base else []
+    starts = {m: percent(start_ours, m) for m in table.metrics}
     lines: list[dict[str, str | int | float | None]] = []
     for key, row in table.rows.items():
         line: dict[str, str | int | float | None] = {
@@ -110,13 +104,16 @@ def rows(
             "dataset": table.dataset,
             "result": row.result,
         }
+        results = found.get(row.result or "", [])
+        line["seeds"] = " ".join(str(result["seed"]) for result in results)
         for metric in METRICS:
-            line[f"{metric}_percent"] = value = ours(row, metric, found)
+            line[f"{metric}_percent"] = value = percent(results, metric)
+            line[f"{metric}_spread"] = spread(results, metric)
             if metric in table.metrics:
                 line[f"{metric}_difference"] = _less(value, row.published)
                 line[f"{metric}_gain"] = _less(value, starts[metric])
-        result = found.get(row.result or "", {})
-        videos, members = result.get("videos", {}), result.get("members", [])
+        videos = results[0]["videos"] if results else {}
+        members = [member for result in results for member in result["members"]]
         line["videos_evaluated"] = videos.get("evaluated")
         line["videos_expected"] = videos.get("expected")
         line["members"] = " + ".join(member["model"] for member in members)
@@ -125,19 +122,7 @@ def rows(
     return lines
 
 
-def ours(
-    row: Row | None, metric: str, found: Mapping[str, Mapping[str, Any]]
-) -> float | None:
-    """Our number of a row, in percent, if there is one."""
-    if row is None or row.result is None or row.result not in found:
-        return None
-    value = found[row.result]["metrics"][metric]
-    return None if value is None else 100 * value
-
-
-def status(
-    row: Row, found: Mapping[str, Mapping[str, Any]], known: Collection[str]
-) -> str:
+def status(row: Row, found: Collection[str], known: Collection[str]) -> str:
     """What there is of a row."""
     if row.result is None:
         return "published only"
@@ -153,22 +138,29 @@ def as_markdown(
 ) -> str:
     """The table to read, with what its columns mean and what was trained."""
     columns = {"label": table.title, "input": "input", "published_percent": "published"}
-    for metric in table.metrics:
-        columns[f"{metric}_percent"] = f"ours, {METRICS[metric]}"
-        columns[f"{metric}_difference"] = "difference"
-    if table.baseline is not None:
+    several = any(" " in str(line["seeds"]) for line in lines)
+    for metric, name in METRICS.items():
+        columns[f"{metric}_percent"] = f"ours, {name}"
+        if several:
+            columns[f"{metric}_spread"] = "±"
+        if metric in table.metrics and not generated:
+            columns[f"{metric}_difference"] = "difference"
+    if table.baseline is not None and not generated:
         columns["published_gain"] = "gain, published"
+    if table.baseline is not None:
         for metric in table.metrics:
             columns[f"{metric}_gain"] = f"gain, {METRICS[metric]}"
+    if several:
+        columns["seeds"] = "seeds"
     columns["status"] = "status"
-    numbers = [name for name in columns if name not in ("label", "input", "status")]
+    numbers = [
+        name for name in columns if name not in ("label", "input", "seeds", "status")
+    ]
     text = table_text.as_markdown(lines, columns, numbers)
     baseline = "-" if table.baseline is None else table.rows[table.baseline].label
-    text += NOTE.format(
-        protocol=table.protocol,
-        ours=", ".join(METRICS[metric] for metric in table.metrics),
-        baseline=baseline,
-    )
+    protocol = "none" if generated else table.protocol
+    text += NOTE.format(protocol=protocol, ours=PROTOCOLS, baseline=baseline)
+    text += SEEDS if several else ""
     text += GENERATED if generated else ""
     built = [line for line in lines if line["status"] == "built"]
     if built:

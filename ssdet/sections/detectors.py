@@ -91,6 +91,12 @@ class PretrainConfig(OptimizerConfig):
         return self
 
 
+class PretrainWithLabels(PretrainConfig):
+    """Also where labels over time lie: a file, no value that a stage is told."""
+
+    frame_labels: Annotated[str | None, Field(exclude=True)]
+
+
 class EpochsConfig(OptimizerConfig):
     """A stage on frames that counts epochs."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ssdet.sections.base import Name, Pretext, Section
 
@@ -75,6 +75,13 @@ Model = Annotated[
     | HeadModel,
     Field(discriminator="kind"),
 ]
+
+
+class SeedsConfig(Section):
+    """Trainings by other seeds than the first."""
+
+    tables: tuple[NonNegativeInt, ...]
+    share: Literal["nothing", "pretrain", "features"]
 
 
 class ReportConfig(Section):

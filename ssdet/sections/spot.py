@@ -10,6 +10,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -20,6 +21,7 @@ from ssdet.sections.base import (
     Pretext,
     Section,
     warmup_ends_in_time,
+    without_null,
 )
 
 
@@ -123,6 +125,7 @@ class SpotTrain(SpotOptimizer):
     """Training on videos with and without labels."""
 
     init: Annotated[str, Field(min_length=1)]
+    unlabelled: bool
     unlabelled_batch_size: PositiveInt
     teacher: Literal["average", "student"]
     teacher_decay: Annotated[float, Field(ge=0, lt=1)]
@@ -171,6 +174,30 @@ class SpotDetectConfig(SpotDetect):
         return self.model_dump(mode="json", exclude={"external_scores"})
 
 
+class SpotFrameLabels(Section):
+    """What a detector is sure of, as labels over time."""
+
+    sure_class: Fraction
+    sure_mask: Fraction
+
+
+class SpotVariant(Section):
+    """What another way of training changes; null: as in the sections themselves."""
+
+    init: Annotated[str, Field(min_length=1)] | None
+    unlabelled: bool | None
+    contrast: NonNegativeFloat | None
+
+
+class SpotReport(Section):
+    """The table of SPOT's results."""
+
+    datasets: tuple[Name, ...]
+    labels: tuple[Annotated[int, Field(ge=1, le=100)], ...]
+    variants: tuple[Name, ...]
+    tiou: Literal["activitynet", "thumos14"]
+
+
 class SpotConfig(Section):
     """Semi-supervised detection of segments."""
 
@@ -181,6 +208,41 @@ class SpotConfig(Section):
     pretrain: SpotPretrain
     train: SpotTrain
     detect: SpotDetectConfig
+    frame_labels: SpotFrameLabels
+    variants: dict[Name, SpotVariant]
+    report: SpotReport
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _null_removes(cls, entries: Any) -> Any:
+        """An override takes a variant of another file away by saying null."""
+        return without_null(entries)
+
+    def training(self, variant: str) -> SpotTrain:
+        """The section `train` of a variant; of none for an empty name."""
+        if not variant:
+            return self.train
+        other = self.variants[variant]
+        changes = {"init": other.init, "unlabelled": other.unlabelled}
+        given = {key: value for key, value in changes.items() if value is not None}
+        return self.train.model_copy(update=given)
+
+    def weights(self, variant: str) -> SpotLosses:
+        """The section `losses` of a variant; of none for an empty name."""
+        contrast = self.variants[variant].contrast if variant else None
+        if contrast is None:
+            return self.losses
+        return self.losses.model_copy(update={"contrast": contrast})
+
+    @model_validator(mode="after")
+    def _reported_variants_are_known(self) -> Self:
+        unknown = sorted(set(self.report.variants) - set(self.variants))
+        if unknown:
+            raise ValueError(
+                f"spot.report.variants names {', '.join(unknown)}, which is not one of"
+                f" spot.variants: {', '.join(sorted(self.variants)) or 'none'}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _reference_is_as_published(self) -> Self:

@@ -21,13 +21,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ssdet.files import atomic, sha256, sha256_text
+from ssdet.files import atomic, sha256, sha256_bytes, sha256_text
+from ssdet.provenance import write_record
 from ssdet.stage import StageError
 
 log = logging.getLogger(__name__)
 
 FORMAT = "ssdet_checkpoint"
 VERSION = 1
+MARKS = {"format": FORMAT, "version": VERSION}
 # What reading a damaged file may raise.
 UNREADABLE = (
     RuntimeError,
@@ -139,11 +141,6 @@ def resume_folder(out: Path) -> Path:
     return Path(f"{out}.resume")
 
 
-def record_path(out: Path) -> Path:
-    """Where the record of a checkpoint lies: same name, `.json`."""
-    return Path(out).with_suffix(".json")
-
-
 def metrics_path(out: Path) -> Path:
     """Where the numbers of a training lie: same name, `.jsonl`."""
     return Path(out).with_suffix(".jsonl")
@@ -151,18 +148,22 @@ def metrics_path(out: Path) -> Path:
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint whole or not at all; equal content gives equal bytes."""
-    data = _to_bytes({"format": FORMAT, "version": VERSION, **content})
+    data = _to_bytes({**MARKS, **content})
     with atomic(path) as file:
         file.write_bytes(data)
 
 
 def finish_checkpoint(
-    out: Path, checkpoint: Mapping[str, Any], record: Mapping[str, Any]
+    out: Path, checkpoint: Mapping[str, Any], provenance: Mapping[str, Any]
 ) -> None:
-    """Write the record and the checkpoint, then remove the rolling state."""
-    with atomic(record_path(out)) as file:
-        file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    save_checkpoint(out, checkpoint)
+    """Write the record and the checkpoint, then remove the rolling state.
+
+    The record has the checkpoint's hash, by which one knows that it is of it.
+    """
+    data = _to_bytes({**MARKS, **checkpoint})
+    write_record(out, provenance, sha256_bytes(data))
+    with atomic(out) as file:
+        file.write_bytes(data)
     shutil.rmtree(resume_folder(out), ignore_errors=True)
 
 

@@ -70,6 +70,7 @@ def main(argv: list[str] | None = None) -> None:
             args,
             world,
             data.videos,
+            also={"features": features.as_parent()},
             coarse=args.coarse,
             fine=args.fine,
             fine_sha256=features.attributes["checkpoint_sha256"],

@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> None:
             args,
             world,
             dataset.classes,
+            {"features": videos.features.as_parent()},
             head_name=args.head_name,
             pretext=args.pretext,
             features_made=features_made(videos),

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ssdet.config import DatasetRecipe, SamplingConfig, SpatialConfig
-from ssdet.provenance import Moment, block
+from ssdet.provenance import Moment, Parent, block, label_files
 from ssdet.stage import add_device_argument, choose_device, device_name
 from ssdet.train import setup
 from ssdet.train.detectors import Detector, load_detector
@@ -102,7 +102,7 @@ def inference_block(
     args: argparse.Namespace,
     device: torch.device,
     started: Moment,
-    parents: Mapping[str, Path] = MappingProxyType({}),
+    parents: Mapping[str, Parent] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The provenance block of such a stage.
 
@@ -113,13 +113,18 @@ def inference_block(
         args: its arguments.
         device: it ran on.
         started: when.
-        parents: files it read besides checkpoint and inventory.
+        parents: what it read besides checkpoint, inventory and labels.
     """
     return block(
         stage,
         revision,
         {name: json.loads(getattr(args, name)) for name in sections},
-        {"checkpoint": args.checkpoint, "inventory": args.inventory, **parents},
+        {
+            "checkpoint": args.checkpoint,
+            "inventory": args.inventory,
+            **label_files(args),
+            **parents,
+        },
         started,
         device_name(device),
         int(device.type == "cuda"),

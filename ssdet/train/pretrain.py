@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ssdet.augment import policy
 from ssdet.augment.loss import augmented_loss
-from ssdet.augment.soft_labels import SoftLabels
+from ssdet.augment.soft_labels import SoftLabels, stacked_labels
 from ssdet.augment.spatial import normalise, test_crop
 from ssdet.config import (
     AugmentConfig,
@@ -32,11 +32,17 @@ from ssdet.data.clip_sampling import (
     validation_windows,
 )
 from ssdet.data.clips import Clips, Item, Shape, load_in_order
+from ssdet.data.frame_label_file import FrameLabels
 from ssdet.models import build_detector
 from ssdet.randomness import generator
 from ssdet.stage import StageError, run
 from ssdet.train import distributed, loop, setup
 from ssdet.train.checkpoint import load_initial
+from ssdet.train.clip_labels import (
+    annotated_classes,
+    clip_labels,
+    open_frame_labels,
+)
 from ssdet.train.detection_clips import crop_clip
 from ssdet.train.distributed import World
 from ssdet.train.execution import autocast, channels_last
@@ -55,6 +61,9 @@ def arguments() -> argparse.ArgumentParser:
     setup.add_sections(parser, SECTIONS)
     parser.add_argument("--pretext", choices=policy.PRETEXTS, required=True)
     parser.add_argument("--init", default="", help="weights to start from, or nothing")
+    parser.add_argument(
+        "--frame-labels", default="", help="labels over time, or nothing"
+    )
     return parser
 
 
@@ -64,9 +73,20 @@ def main(argv: list[str] | None = None) -> None:
     cfg = PretrainConfig.model_validate_json(args.pretrain)
     with distributed.session(args.device, args.out) as world:
         videos = setup.open_videos(args, "training", "testing")
-        check_single_labels(videos)
+        shown = None
+        if args.frame_labels:
+            shown = open_frame_labels(Path(args.frame_labels), videos)
+        else:
+            check_single_labels(videos)
         this = begin(
-            "pretrain", REVISION, SECTIONS, args, world, videos, pretext=args.pretext
+            "pretrain",
+            REVISION,
+            SECTIONS,
+            args,
+            world,
+            videos,
+            starts=("init", "frame_labels"),
+            pretext=args.pretext,
         )
         records = videos.of("training")
         spatial = SpatialConfig.model_validate_json(args.spatial)
@@ -80,6 +100,7 @@ def main(argv: list[str] | None = None) -> None:
             spatial=spatial,
             recipe=DatasetRecipe.model_validate_json(args.dataset),
             keys=(args.seed, "pretrain", args.pretext),
+            frame_labels=shown,
         )
         torch.manual_seed(args.seed)
         config = ModelConfig.model_validate_json(args.model)
@@ -117,7 +138,10 @@ def load_start(model: nn.Module, path: str, copy_rows: bool, outputs: int) -> No
 
 @dataclass(frozen=True)
 class Pretext:
-    """The task of the pretraining: clips with one label each, augmented and scored."""
+    """The task of the pretraining: clips, augmented and scored.
+
+    They have one label each, or labels over time where `frame_labels` are given.
+    """
 
     videos: setup.Videos
     pretext: str
@@ -127,6 +151,7 @@ class Pretext:
     spatial: SpatialConfig
     recipe: DatasetRecipe
     keys: tuple[int | str, ...]
+    frame_labels: FrameLabels | None = None
 
     @property
     def outputs(self) -> int:
@@ -146,7 +171,10 @@ class Pretext:
         shape: Shape,
         source: torch.Generator,
     ) -> Item:
-        """Draw a clip: video (3, T, crop, crop) uint8, and its class from 0."""
+        """Draw a clip: video (3, T, crop, crop) uint8, and its class from 0.
+
+        With labels over time, these and their weights (M, T) in place of the class.
+        """
         record = records[number]
         total = self.videos.store.info(record.video_id).frames
         shorter = self.cfg.frames // shape.frames
@@ -154,7 +182,13 @@ class Pretext:
         video = crop_clip(
             self.videos, record.video_id, frames, self.spatial, shape.crop, source
         )
-        return {"video": video, "class": torch.tensor(self._class(record))}
+        if self.frame_labels is None:
+            return {"video": video, "class": torch.tensor(self._class(record))}
+        background = bool(policy.class_offset(self.augment))
+        targets = clip_labels(
+            self.frame_labels, self.videos, record, frames, background
+        )
+        return {"video": video, **targets}
 
     def loss(
         self, network: nn.Module, batch: Item, step: int, slots: tuple[int, int]
@@ -173,9 +207,10 @@ class Pretext:
         ).share(*slots)
         level = policy.draw_level(self.pretext, source)
         labels: list[SoftLabels] = []
+        shown = _shown(batch)
 
         def augment(x: Tensor) -> Tensor:
-            x, soft = policy.apply(x, batch["class"], draws, self.augment)
+            x, soft = policy.apply(x, shown, draws, self.augment)
             labels.append(soft)
             return channels_last(x)
 
@@ -192,6 +227,8 @@ class Pretext:
 
         Three crops in time for each video of the testing split, each judged alone by
         its logits' mean over time, background left out. Every process judges its share.
+        With labels over time, a clip may be called by any class that it is marked to
+        show, and those that show none do not count.
         """
         records = world.share(self.videos.of("testing"))
         size = max(1, self.cfg.batch_size // world.size // VALIDATION_CROPS)
@@ -205,24 +242,43 @@ class Pretext:
             with torch.inference_mode(), autocast(world.device, precision):
                 logits = network(channels_last(video)).float().mean(2)  # (B, K)
             found = logits[:, background:].argmax(1).cpu()
-            right += int((found == batch["class"].flatten()).sum())
-            total += len(found)
+            if self.frame_labels is None:
+                right += int((found == batch["class"].flatten()).sum())
+                total += len(found)
+            else:
+                shown = batch["shown"].flatten(0, 1)  # (B, K)
+                right += int(shown.gather(1, found[:, None]).sum())
+                total += int(shown.any(1).sum())
         rights, totals = world.sum(right, total)
-        return {"clean_accuracy": rights / totals}
+        return {"clean_accuracy": rights / totals} if totals else {}
 
     def clean_clips(self, records: Sequence[VideoRecord], number: int) -> Item:
-        """Video (crops, 3, T, crop, crop) uint8 and classes (crops,) of a video."""
+        """Video (crops, 3, T, crop, crop) uint8 and classes (crops,) of a video.
+
+        With labels over time, which classes each crop shows (crops, K).
+        """
         record, store = records[number], self.videos.store
         total = store.info(record.video_id).frames
+        windows = validation_windows(total, self.cfg.frames, self.cfg.stride)
         clips = [
             test_crop(store.read(record.video_id, window), self.spatial.crop)
-            for window in validation_windows(total, self.cfg.frames, self.cfg.stride)
+            for window in windows
         ]
+        if self.frame_labels is not None:
+            shown = annotated_classes(self.videos, record, windows)
+            return {"video": torch.stack(clips), "shown": shown}
         classes = torch.full((len(clips),), self._class(record))
         return {"video": torch.stack(clips), "class": classes}
 
     def _class(self, record: VideoRecord) -> int:
         return self.videos.dataset.class_index[record.segments[0].label]
+
+
+def _shown(batch: Item) -> Tensor | SoftLabels:
+    """What the clips of a batch show: a class each, or labels over time."""
+    if "class" in batch:
+        return batch["class"]
+    return stacked_labels(batch["labels"], batch["weights"])
 
 
 def check_single_labels(videos: setup.Videos) -> None:

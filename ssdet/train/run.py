@@ -7,15 +7,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 
-from ssdet.config import canonical_json
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
-from ssdet.files import sha256, sha256_text
-from ssdet.provenance import Moment, block, now
+from ssdet.files import sha256
+from ssdet.provenance import Moment, Parent, block, label_files, now
 from ssdet.stage import StageError, add_device_argument, device_name
 from ssdet.train.checkpoint import finish_checkpoint
 from ssdet.train.distributed import World
@@ -57,6 +57,8 @@ class Run:
         world: this process among the run's.
         job: what it computes; a state of another job is not continued.
         parents: the files it starts from, by name.
+        also: what else it reads, for the record: the label files, and folders that are
+            too large to hash.
         started: when.
     """
 
@@ -65,6 +67,7 @@ class Run:
     world: World
     job: Mapping[str, Any]
     parents: Mapping[str, Path]
+    also: Mapping[str, Parent]
     started: Moment
 
     @property
@@ -100,12 +103,12 @@ class Run:
             self.stage,
             revision,
             config,
-            self.parents,
+            {**self.also, **self.parents},
             self.started,
             device_name(self.world.device),
             gpus,
         )
-        finish_checkpoint(self.args.out, checkpoint, {"provenance": record})
+        finish_checkpoint(self.args.out, checkpoint, record)
 
 
 def begin(
@@ -116,6 +119,7 @@ def begin(
     world: World,
     videos: Videos,
     starts: Sequence[str] = ("init",),
+    also: Mapping[str, Parent] = MappingProxyType({}),
     **more: str | int,
 ) -> Run:
     """Say what a run computes: nothing of where files lie or how fast it goes.
@@ -128,6 +132,7 @@ def begin(
         world: this process among the run's.
         videos: the data set with its frames.
         starts: arguments that name the checkpoints it starts from, or are empty.
+        also: folders it reads besides the frames, for the record.
         more: what else tells it from other runs.
 
     Raises:
@@ -145,6 +150,7 @@ def begin(
         args,
         world,
         classes,
+        {"frames": videos.store.as_parent(), **also},
         frames_made=made,
         **more,
     )
@@ -158,6 +164,7 @@ def begin_from(
     args: argparse.Namespace,
     world: World,
     classes: Sequence[str],
+    also: Mapping[str, Parent],
     **more: Any,
 ) -> Run:
     """As `begin`, for a stage that may read no videos.
@@ -170,6 +177,7 @@ def begin_from(
         args: its command line.
         world: this process among the run's.
         classes: names of the network's outputs.
+        also: folders it reads, for the record.
         more: what else tells it from other runs.
 
     Raises:
@@ -188,9 +196,11 @@ def begin_from(
         "parents": {name: sha256(path) for name, path in parents.items()},
         "classes": list(classes),
     }
-    return Run(stage, args, world, job, parents, now())
+    also = {**label_files(args, ("testing", "classes")), **also}
+    return Run(stage, args, world, job, parents, also, now())
 
 
 def identity(store: FrameStore | FeatureStore) -> str:
     """A hash of how the files of a store were made; they are too large to hash."""
-    return sha256_text(canonical_json(store.attributes))
+    made: str = store.as_parent()["made"]
+    return made

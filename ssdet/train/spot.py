@@ -81,11 +81,14 @@ def main(argv: list[str] | None = None) -> None:
                     " spot.features.windows.inside"
                 )
         spot_data.check_choice("spot.train", cfg.keep, held)
+        used = unlabelled if cfg.unlabelled else []
         log.info(
-            "%d items with labels, %d of them set aside, and %d without",
+            "%d items with labels, %d of them set aside, and %d without, %d of them"
+            " trained on",
             len(labelled),
             len(held),
             len(unlabelled),
+            len(used),
         )
         check_batches(cfg, world, args.accumulate)
         torch.manual_seed(args.seed)
@@ -93,13 +96,14 @@ def main(argv: list[str] | None = None) -> None:
         student = build_spot(size, features.shape[1], len(classes))
         if args.init:
             start_from(student, initial(Path(args.init), student), (), args.init)
+        # of both sets, used or not: variants are trained equally long
         epoch = max(
             -(-len(kept) // cfg.batch_size),
             -(-len(unlabelled) // cfg.unlabelled_batch_size),
         )
         weights = loop.train(
             this,
-            Learner(student, features[unlabelled], epoch, cfg, losses, args.seed),
+            Learner(student, features[used], epoch, cfg, losses, args.seed),
             cfg,
             plan_of_snippets(cfg, epoch, len(kept)),
             Clips(partial(labelled_item, data, size, kept), (args.seed, STAGE)),

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from ssdet.data.feature_files import FeatureFiles, read_video_table
 from ssdet.data.inventory import read_inventory
 from ssdet.data.snippet_sets import SnippetSet, read_snippets
 from ssdet.data.snippet_sources import SnippetSource, StoredSnippets
+from ssdet.provenance import Parent
 from ssdet.stage import StageError
 from ssdet.train.distributed import World
 from ssdet.train.run import Run, add_run_arguments, begin_from
@@ -35,11 +37,18 @@ class SpotData:
         dataset: whose videos they are.
         videos: those that have features.
         made: a hash of how the features were made.
+        source: what a record says of their folder.
     """
 
     dataset: Dataset
     videos: SnippetSet
     made: str
+    source: Mapping[str, Any]
+
+    def parents(self, args: argparse.Namespace) -> dict[str, Parent]:
+        """What a record says of the features, and of the table of their videos."""
+        table = {"features_table": args.features_table} if args.features_table else {}
+        return {"features": self.source, **table}
 
 
 def add_snippet_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +94,7 @@ def open_snippets(args: argparse.Namespace, split: str) -> SpotData:
         data.allowed(args.name),
         durations,
     )
-    return SpotData(dataset, videos, source.identity)
+    return SpotData(dataset, videos, source.identity, source.as_parent())
 
 
 def table_durations(table: str) -> dict[str, float]:
@@ -135,6 +144,7 @@ def begin_spot(
         args,
         world,
         data.dataset.classes,
+        data.parents(args),
         features_made=data.made,
         videos={
             "with_features": data.videos.videos,

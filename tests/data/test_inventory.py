@@ -84,11 +84,12 @@ def test_good_missing_corrupt_excluded(tmp_path, make_video, run, workers):
     assert found["gone"].reason == "no video file of this name"
     assert found["out"].status == "excluded"
     assert found["out"].reason == "listed in data.exclude"
-    files = sorted(os.listdir(out.parent))
-    assert files == [
-        "inventory.csv",
-        "inventory.csv.sha256",
-    ]  # no .resume, nothing temporary
+    names = ["inventory.csv", "inventory.json"]  # no .resume, nothing temporary
+    assert sorted(os.listdir(out.parent)) == names
+    record = json.loads(out.with_suffix(".json").read_text())
+    assert record["sha256"] == sha256(out)
+    assert record["provenance"]["stage"] == "inventory"
+    assert "out" in record["provenance"]["config"]["data"]["exclude"]
     assert "\ngone,,,,,,,,,,missing,no video file of this name\n" in out.read_text()
 
 
@@ -128,8 +129,8 @@ def test_too_many_losses_are_one_error_that_says_what_to_do(tmp_path, make_video
     out = run(rows, allowed=0.5)
     statuses = [row.status for row in read_inventory(out)]
     assert statuses == ["ok", "corrupt", "missing", "ok"]
-    files = sorted(os.listdir(tmp_path / "results"))
-    assert files == ["inventory.csv", "inventory.csv.sha256"]
+    names = ["inventory.csv", "inventory.json"]
+    assert sorted(os.listdir(tmp_path / "results")) == names
 
 
 def test_losses_are_named_up_to_twenty(make_video, tmp_path, run):

@@ -14,9 +14,10 @@ from ssdet.evaluate.detect import candidates_of, suppressed
 from ssdet.evaluate.detections import Detection, read_detections
 from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores
 from ssdet.stage import StageError
+from tests.train.spot_runs import RECIPE, small, train
 from tests.train.spot_sets import SNIPPETS, WIDTH, config
 from tests.train.test_semi_supervised import train as train_by_heart
-from tests.train.test_spot import RECIPE, folder, small, train  # noqa: F401
+from tests.train.test_spot import folder  # noqa: F401
 
 TEST_ONLY = {"t0": (1.0, 7.0, "c0"), "t1": (5.0, 12.0, "c2")}
 

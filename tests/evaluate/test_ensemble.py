@@ -140,6 +140,19 @@ def test_result_of_two_members(home):
     assert found["map_25_weighted"] == pytest.approx(weighted, abs=1e-12)
     chance = (counts / len(labels)).mean()
     assert found["chance"]["dense_map"] == pytest.approx(chance, abs=1e-12)
+    chances = [
+        {n: (1 / (1 + np.exp(-x)), t) for n, (x, t) in m.items()}
+        for m in (first, second)
+    ]
+    scores, labels, official, instants = expected_scores(chances)
+    of_chances = metrics.average_precision(scores, labels).mean()
+    assert found["probability_mean"]["dense_map"] == pytest.approx(
+        of_chances, abs=1e-12
+    )
+    ap_25 = metrics.average_precision(official, instants)
+    assert found["probability_mean"]["map_25"] == pytest.approx(ap_25.mean(), abs=1e-12)
+    assert found["probability_mean"]["dense_map"] != found["dense_map"]
+    ap_25 = metrics.average_precision(*expected_scores([first, second])[2:])
     for k, row in enumerate(found["per_class"]):
         assert row["class"] == CLASSES[k]
         assert row["positives"] == counts[k] and row["positives_25"] == counts_25[k]
@@ -160,6 +173,7 @@ def test_what_a_result_says(home):
         "provenance",
     ]
     assert (result["dataset"], result["name"], result["seed"]) == ("home", "both", 3)
+    assert result["metrics"]["probability_mean"] is None  # of one model, the same
     assert result["videos"] == {
         "expected": 3,
         "evaluated": 3,
@@ -332,6 +346,31 @@ def test_members_that_see_every_fourth_frame_are_averaged_with_the_others(home):
     scores, labels, _, _ = expected_scores(members[1:2])
     ap = metrics.average_precision(scores, labels).mean()
     assert alone == pytest.approx(ap, abs=1e-9)
+
+
+def fewer(logits, rows):
+    """As a head on published features gives them, of which some videos have fewer."""
+    kept = {name: len(x) - rows.get(name, 0) for name, (x, _) in logits.items()}
+    return {
+        name: (x[: kept[name]], np.arange(kept[name]) * FRAMES[name] / FPS / kept[name])
+        for name, (x, _) in logits.items()
+    }
+
+
+def test_features_that_differ_by_a_row_are_averaged_at_the_frames(home):
+    """RGB and flow: each video's rows are spread over all of it."""
+    members = [fewer(home.logits(1), {}), fewer(home.logits(2), {"a": 1, "b": 2})]
+    paths = [home.member(f"m{n}", logits) for n, logits in enumerate(members)]
+    scores, labels, _, _ = expected_scores(members)
+    ap = metrics.average_precision(scores, labels).mean()
+    assert home.run(*paths)["metrics"]["dense_map"] == pytest.approx(ap, abs=1e-9)
+
+
+def test_features_that_differ_by_more_rows_are_refused(home):
+    members = [fewer(home.logits(1), {}), fewer(home.logits(2), {"a": 3})]
+    paths = [home.member(f"m{n}", logits) for n, logits in enumerate(members)]
+    with pytest.raises(StageError, match="video a has 12 rows, there it has 15"):
+        home.run(*paths)
 
 
 @pytest.mark.parametrize("third", ["single", "two_stream"])

@@ -29,15 +29,16 @@ def as_markdown(tries, losses):
         "|---|" + "--:|" * len(faults),
     ]
     for stage in stages:
-        shown = [
-            f"**{losses[key]} lost** of {tries[key]}"
-            if losses[key]
-            else str(tries[key])
-            for key in ((fault, stage) for fault in faults)
-        ]
+        shown = [_cell((fault, stage), tries, losses) for fault in faults]
         lines.append(f"| {stage} | " + " | ".join(shown) + " |")
     lines += ["", f"Tries: {tries.total()}, losses: {losses.total()}."]
     return "\n".join(lines) + "\n"
+
+
+def _cell(key, tries, losses):
+    if key not in tries:
+        return ""
+    return f"**{losses[key]} lost** of {tries[key]}" if losses[key] else str(tries[key])
 
 
 def keep(text):

@@ -16,12 +16,14 @@ def batch(clips=4, channels=3):
     )
 
 
-def test_one_split_is_plain_batch_norm():
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_one_split_is_plain_batch_norm(layout):
     ours, theirs = SubBatchNorm3d(3), nn.BatchNorm3d(3)
+    x = batch().contiguous(memory_format=layout)
     for _ in range(2):
-        assert torch.equal(ours(batch()), theirs(batch()))
-    assert torch.equal(ours.running_var, theirs.running_var)
-    assert torch.equal(ours.eval()(batch()), theirs.eval()(batch()))
+        torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
     assert set(ours.state_dict()) == set(theirs.state_dict()) - {"num_batches_tracked"}
 
 

@@ -35,10 +35,11 @@ TABLE = Table.model_validate(
 )
 
 
-def result(name, dense_map, members, dataset="home"):
+def result(name, dense_map, members, dataset="home", seed=0):
     return {
         "dataset": dataset,
         "name": name,
+        "seed": seed,
         "metrics": {
             "dense_map": dense_map,
             "map_25": 2 * dense_map,
@@ -54,16 +55,16 @@ def result(name, dense_map, members, dataset="home"):
     }
 
 
-def run(folder, *results, more=()):
+def run(folder, *results, more=(), table=TABLE):
     paths = []
     for found in results:
-        path = folder / f"{found['name']}.json"
+        path = folder / f"{found['name']}_{found['seed']}.json"
         path.write_text(json.dumps(found))
         paths.append(str(path))
     out = folder / "t.csv", folder / "t.md"
     paper_tables.main(
         [
-            *("--table-name", "table9", "--table", TABLE.model_dump_json()),
+            *("--table-name", "table9", "--table", table.model_dump_json()),
             *("--results", *paths, "--known", "alone", "both", "later", *more),
             *("--out-csv", str(out[0]), "--out-md", str(out[1])),
         ]
@@ -102,6 +103,26 @@ def test_published_ours_and_their_difference(tmp_path):
     assert "map_25_weighted_difference" not in rows["two"]  # of another protocol
     assert f"- Two: se_cls `{'a' * 12}`, se_mixup `{'b' * 12}`" in text
     assert "generated" not in text
+    assert "seeds" not in text
+
+
+def test_several_seeds_are_shown_by_mean_and_spread(tmp_path):
+    """0.12, 0.14 and 0.19: 15 percent, and sqrt(13) about it."""
+    two = [
+        result("both", value, {"se_cls": str(seed) * 64}, seed=seed)
+        for seed, value in enumerate((0.12, 0.14, 0.19))
+    ]
+    rows, text = run(tmp_path, result("alone", 0.125, {"se_cls": "a" * 64}), *two)
+    assert rows["two"]["seeds"] == "0 1 2"
+    assert float(rows["two"]["dense_map_percent"]) == pytest.approx(15)
+    assert float(rows["two"]["dense_map_spread"]) == pytest.approx(13**0.5)
+    assert float(rows["two"]["dense_map_difference"]) == pytest.approx(15 - 23.5)
+    assert float(rows["two"]["dense_map_gain"]) == pytest.approx(2.5)
+    assert rows["two"]["members"] == "se_cls + se_cls + se_cls"
+    assert rows["two"]["members_sha256"] == " + ".join(str(s) * 64 for s in range(3))
+    assert (rows["one"]["seeds"], rows["one"]["dense_map_spread"]) == ("0", "")
+    assert "±" in text.splitlines()[0]
+    assert "0 1 2" in text and "several *seeds*" in text
 
 
 def test_rows_without_results_say_why(tmp_path):
@@ -127,12 +148,34 @@ def test_a_table_of_nothing_built(tmp_path):
 
 
 def test_generated_videos_are_named_as_such(tmp_path):
-    _, text = run(tmp_path, more=("--generated",))
+    one = result("alone", 0.125, {"se_cls": "a" * 64})
+    rows, text = run(tmp_path, one, more=("--generated",))
     assert "**Ours are of generated videos**" in text
+    assert list(rows) == ["one", "two", "later", "odd"]  # theirs cannot be built
+    for row in rows.values():
+        empty = ("published_percent", "dense_map_difference", "published_gain")
+        assert [row[name] for name in empty] == [""] * 3
+    assert float(rows["one"]["dense_map_percent"]) == pytest.approx(12.5)
+    assert "20.00" not in text and "difference" not in text.splitlines()[0]
+
+
+def test_all_protocols_stand_side_by_side(tmp_path):
+    """Differences only where the published protocol may be the same."""
+    table = TABLE.model_copy(update={"metrics": ("map_25",)})
+    one = result("alone", 0.125, {"se_cls": "a" * 64})
+    rows, text = run(tmp_path, one, table=table)
+    header = [cell.strip() for cell in text.splitlines()[0].strip("|").split("|")]
+    assert header[2:7] == [
+        "published",
+        "ours, dense mAP",
+        "ours, mAP-25",
+        "difference",
+        "ours, wAP-25",
+    ]
+    assert float(rows["one"]["map_25_difference"]) == pytest.approx(5)
+    assert "dense_map_difference" not in rows["one"]
 
 
 def test_a_result_of_another_set_is_refused(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"alone\.json is of abroad, the table of home"
-    ):
+    with pytest.raises(ValueError, match=r"alone_0\.json is of abroad, not of home"):
         run(tmp_path, result("alone", 0.1, {"m": "a" * 64}, dataset="abroad"))

@@ -54,6 +54,37 @@ def test_the_figure_has_the_numbers_of_table_1(published):
                 assert point.published == rows[point.result].published
 
 
+@pytest.mark.parametrize(
+    ("dataset", "row", "numbers"),
+    [
+        ("activitynet", "spot_60", (52.8, 35.0, 8.1, 35.2)),
+        ("activitynet", "spot_10", (49.9, 31.1, 8.3, 32.1)),
+        ("activitynet", "bmn_10", (35.4, 26.4, 8.0, 25.8)),
+        ("activitynet", "spot_10_no_pretext", (46.2, None, None, 30.5)),
+        ("thumos14", "spot_60", (58.9, 50.1, 42.3, 33.5, 22.9, 41.5)),
+        ("thumos14", "sstap_10", (45.6, 35.2, 26.3, 17.5, 10.7, 27.0)),
+    ],
+)
+def test_the_numbers_of_spot(published, dataset, row, numbers):
+    assert published.segments[dataset].rows[row].published == numbers
+
+
+def test_the_averages_of_spot_on_thumos14_are_those_of_their_columns(published):
+    for name, row in published.segments["thumos14"].rows.items():
+        *numbers, average = row.published
+        if name not in ("mean_teacher_60", "fixmatch_60"):  # were printed otherwise
+            assert sum(numbers) / 5 == pytest.approx(average, abs=0.15), name
+
+
+def test_rows_of_spot_are_named_by_labels_and_variant(published):
+    recipe = load(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
+    for table in published.segments.values():
+        for row in table.rows.values():
+            names = [f"spot_{row.labels}"]
+            names += [f"spot_{row.labels}_{name}" for name in recipe.spot.variants]
+            assert row.result is None or row.result in names
+
+
 def test_results_are_named_as_the_recipe_names_them(published):
     recipe = load(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()))
     known = {*recipe.models, *recipe.ensembles}
@@ -83,6 +114,10 @@ def test_ones_own_rows_come_last_and_null_takes_rows_away(tmp_path):
         ),
         ("tables: {table2a: {baseline: none}}", "baseline 'none' is not one of rows"),
         ("tables: {table9: {title: none}}", r"tables\.table9\.rows: missing"),
+        (
+            "segments: {thumos14: {tiou: [0.3]}}",
+            r"rows\.bmn_60\.published has 6 numbers, expected 2",
+        ),
         ("tables: {table2a: {row: 1}}", r"table2a\.row: no such key"),
         ("- a list", "has no tables"),
         ("a: [", "mine.yaml .report.tables.: while parsing"),

@@ -1,16 +1,18 @@
+import json
 import os
 
 import pytest
 import torch
 from torch import nn
 
+from ssdet.files import sha256
+from ssdet.provenance import record_path
 from ssdet.stage import StageError
 from ssdet.train.checkpoint import (
     Rolling,
     finish_checkpoint,
     load_checkpoint,
     load_initial,
-    record_path,
     save_checkpoint,
 )
 
@@ -58,9 +60,12 @@ def test_finishing_writes_checkpoint_and_record_and_removes_the_state(tmp_path, 
     state = rolling(tmp_path, model)
     state.save(1)
     out = tmp_path / "c.pt"
-    finish_checkpoint(out, {"weights": model.state_dict()}, {"provenance": {}})
+    finish_checkpoint(out, {"weights": model.state_dict()}, {"stage": "fine"})
     assert sorted(os.listdir(tmp_path)) == ["c.json", "c.pt"]
-    assert record_path(out) == tmp_path / "c.json"
+    assert json.loads(record_path(out).read_text()) == {
+        "provenance": {"stage": "fine"},
+        "sha256": sha256(out),
+    }
     assert torch.equal(load_initial(out)["weight"], model.weight)
 
 

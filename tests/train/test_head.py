@@ -115,7 +115,8 @@ def test_predictions_are_made_at_the_steps(tiny, features, trained, tmp_path):
     predictions = found["selected"]
     assert predictions.video_ids == store.video_ids
     parents = set(predictions.provenance["parents"])
-    assert parents == {"checkpoint", "inventory", "features/shard-001.h5"}
+    labels = {"labels/training", "labels/testing", "labels/classes"}
+    assert parents == {"checkpoint", "inventory", "features/shard-001.h5", *labels}
     for video_id in store.video_ids:
         logits, times = predictions[video_id]
         info = store.info(video_id)

@@ -49,7 +49,9 @@ def test_the_checkpoint_says_what_it_is(tiny, tmp_path):
     assert not any("split" in name for name in content["weights"])
     record = json.loads((tmp_path / "checkpoint.json").read_text())
     assert record["provenance"]["stage"] == "pretrain"
-    assert set(record["provenance"]["parents"]) == {"inventory", "training"}
+    parents = record["provenance"]["parents"]
+    assert set(parents) == {"inventory", "training", "labels/testing", "frames"}
+    assert parents["frames"]["made"] == content["config"]["frames_made"]
     rows = [json.loads(line) for line in (tmp_path / "checkpoint.jsonl").open()]
     assert [row["step"] for row in rows] == [1, 2, 3, 3]
     assert set(rows[0]) == {"step", "loss", "rate", "waited_s"}

@@ -1,116 +1,32 @@
 """SPOT's two training stages on features that lie in files."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from ssdet.config import canonical_json
 from ssdet.models import build_spot
 from ssdet.models.spot_naming import reference_name
 from ssdet.stage import StageError
 from ssdet.train import checkpoint, pretrain_spot, spot
 from ssdet.train.checkpoint import load_checkpoint
-from tests.tiny import tiny_config
-from tests.train.spot_sets import CLASSES, WIDTH, config
-
-VIDEOS = 12
-DURATION_S = 20.0
-RECIPE = {
-    "format": "table",
-    "fps": 10,
-    "mean": [0.5, 0.5, 0.5],
-    "std": [0.5, 0.5, 0.5],
-    "segments": "repair",
-}
-
-
-def small(**changes):
-    """The section `spot` for runs of a few steps."""
-    base = {
-        "features__source": "files",
-        "pretrain__batch_size": 4,
-        "pretrain__epochs": 2,
-        "train__batch_size": 4,
-        "train__unlabelled_batch_size": 4,
-        "train__epochs": 3,
-        "train__drop_epochs": [2],
-    }
-    return config(**base | changes)
+from tests.train.spot_runs import (
+    VIDEOS,
+    arguments,
+    make_folder,
+    pretrain,
+    small,
+    train,
+)
+from tests.train.spot_sets import CLASSES, WIDTH
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Features and a table of labels; video 11 has a segment past its end."""
-    root = tmp_path_factory.mktemp("spot")
-    source = np.random.default_rng(0)
-    rows = ["video_id,start_s,end_s,label,split"]
-    (root / "features").mkdir()
-    for number in range(VIDEOS):
-        label, start = number % CLASSES, 2.0 + number % 5
-        end = 99.0 if number == VIDEOS - 1 else start + 6
-        x = source.normal(size=(30, WIDTH)).astype(np.float32)
-        x[int(1.5 * start) : int(1.5 * start) + 9, label] += 4
-        np.save(root / "features" / f"v{number:02d}.npy", x)
-        rows.append(f"v{number:02d},{start},{end},c{label},training")
-    rows.append("t0,1.0,3.0,c0,testing")
-    (root / "labels.csv").write_text("\n".join(rows) + "\n")
-    inventory = root / "inventory.csv"
-    header = "video_id,path,fps,frames,duration_s,width,height,rotation,codec,sha256"
-    lines = [f"{header},status,reason"]
-    for name in ["t0", *(f"v{n:02d}" for n in range(VIDEOS))]:
-        lines.append(f"{name},{name}.mp4,10,200,{DURATION_S},8,8,0,h264,0,ok,")
-    inventory.write_text("\n".join(lines) + "\n")
-    return root
-
-
-def arguments(folder, out, section, *more, missing=0.0, seed=0, save=1000):
-    """What both stages take."""
-    whole = tiny_config()
-    data = {"max_missing_fraction": missing, "exclude": []}
-    return [
-        *("--name", "mine", "--dataset", canonical_json(RECIPE)),
-        *("--training", str(folder / "labels.csv")),
-        *("--testing", str(folder / "labels.csv")),
-        *("--inventory", str(folder / "inventory.csv")),
-        *("--frames", whole.frames.canonical()),
-        *("--features-dir", str(folder / "features")),
-        *("--data", canonical_json(data)),
-        *("--network", section.network.canonical()),
-        *("--features", canonical_json(section.features.without_paths())),
-        *("--losses", section.losses.canonical()),
-        *("--validation", canonical_json({"fraction": 0.2})),
-        *("--seed", str(seed), "--device", "cpu", "--out", str(out)),
-        *("--checkpoint-seconds", str(save)),
-        *more,
-    ]
-
-
-def pretrain(folder, out, section, **more):
-    pretrain_spot.main(
-        arguments(
-            folder, out, section, "--pretrain", section.pretrain.canonical(), **more
-        )
-    )
-
-
-def train(folder, out, section, labelled=50, init="", split="", **more):
-    spot.main(
-        arguments(
-            folder,
-            out,
-            section,
-            *("--train", section.train.canonical()),
-            *("--labelled", str(labelled), "--split-seed", "1"),
-            *("--init", str(init), "--split-file", str(split)),
-            **more,
-        )
-    )
+    return make_folder(tmp_path_factory.mktemp("spot"))
 
 
 @pytest.fixture(scope="module")
@@ -289,53 +205,3 @@ def test_a_state_of_other_settings_is_refused(folder, tmp_path, monkeypatch):
         train(folder, out, small(), save=0)
     with pytest.raises(StageError, match="they differ in labelled"):
         train(folder, out, small(), labelled=25)
-
-
-def test_missing_features_are_counted(folder, tmp_path):
-    copy = tmp_path / "set"
-    shutil.copytree(folder, copy)
-    (copy / "features" / "v03.npy").unlink()
-    with pytest.raises(ValueError, match="1 of 12 videos have no features: v03"):
-        pretrain(copy, tmp_path / "a.pt", small())
-    assert not (tmp_path / "a.pt").exists()
-    pretrain(copy, tmp_path / "a.pt", small(), missing=0.1)
-    config = load_checkpoint(tmp_path / "a.pt")["config"]
-    assert config["videos"] == {"with_features": 11, "without_features": 1}
-
-
-def test_bad_input(folder, pretrained, tmp_path):
-    out = tmp_path / "a.pt"
-    with pytest.raises(ValueError, match=r"12 of 12 videos are not \(any, 31\)"):
-        pretrain(folder, out, small(features__width=31))
-    with pytest.raises(StageError, match=r"no checkpoint at .*nothing\.pt"):
-        train(folder, out, small(), init=tmp_path / "nothing.pt")
-    with pytest.raises(StageError, match="do not fit this network"):
-        train(folder, out, small(network__mask_hidden=8), init=pretrained)
-    with pytest.raises(StageError, match="0 % of the labels cannot be used"):
-        train(folder, out, small(), labelled=0)
-    assert not out.exists()
-
-
-def test_nothing_to_choose_on(folder, tmp_path):
-    given = arguments(
-        folder,
-        tmp_path / "a.pt",
-        small(),
-        *("--pretrain", small().pretrain.canonical()),
-    )
-    given[given.index("--validation") + 1] = canonical_json({"fraction": 0.0})
-    with pytest.raises(StageError, match=r"spot\.pretrain\.keep is best, but no video"):
-        pretrain_spot.main(given)
-
-
-def test_segments_that_cannot_be_are_refused(folder, tmp_path):
-    given = arguments(
-        folder,
-        tmp_path / "a.pt",
-        small(),
-        *("--pretrain", small().pretrain.canonical()),
-    )
-    strict = canonical_json(RECIPE | {"segments": "refuse"})
-    given[given.index("--dataset") + 1] = strict
-    with pytest.raises(ValueError, match="past the end, the video has 20 s"):
-        pretrain_spot.main(given)

@@ -98,6 +98,12 @@ def check_names():
         for what, names in (("folder", FOLDERS), ("table", {"cost"}))
         for name in sorted(names & set(cfg.datasets))
     ]
+    wrong += [
+        f"datasets.{name}: results of other seeds have folders of such names; choose"
+        " another"
+        for name in sorted(cfg.datasets)
+        if re.fullmatch(r"seed_\d+", name)
+    ]
     files = Counter(
         f"{dataset}_{name}" for dataset, name in product(DETECTION, RESULTS)
     )

@@ -24,7 +24,7 @@ from ssdet.data.annotations import check_expected, read_dataset
 from ssdet.data.frame_folder import folder_fps
 from ssdet.data.shards import shard_name, shards_with
 from ssdet.data.synthetic_ids import planned_ids
-from ssdet.report.published import read_published
+from ssdet.report.published import read_published, with_own_rows
 
 
 def fail(message):
@@ -41,6 +41,8 @@ def checked(mapping):
 
 
 cfg = checked(config)
+# ssdet/kernels/library.py reads it; every job reads this file again, on every node.
+os.environ["SSDET_CPU_KERNELS"] = "on" if cfg.resources.cpu_kernels else "off"
 
 
 def published():
@@ -57,6 +59,7 @@ PAPER = published()
 PRETEXTS = get_args(Pretext)
 DETECTION = [name for name in cfg.datasets if name != cfg.classification]
 RESULTS = [*cfg.models, *cfg.ensembles]
+SHARED = {"nothing": (), "pretrain": ("pretrain",), "features": ("pretrain", "fine")}
 FOLDERS = {
     "pretrain",
     "tables",
@@ -69,6 +72,7 @@ FOLDERS = {
 
 
 wildcard_constraints:
+    run=rf"(seed_(?!{cfg.seed}/)(0|[1-9]\d*)/)?",  # nothing: of the config key seed
     dataset="|".join(map(re.escape, cfg.datasets)),
     pretext="|".join(PRETEXTS),
     coarse="|".join(PRETEXTS),
@@ -84,6 +88,7 @@ wildcard_constraints:
     split="|".join(SPLITS),
     shard=r"\d\d\d+",
     labels=r"100|[1-9]\d?",
+    variant="|".join(["", *(f"_{name}" for name in map(re.escape, cfg.spot.variants))]),
 
 
 # ------------------------------------------------------------------- params, resources

@@ -8,11 +8,11 @@ rule predict:
         inventory=results("{dataset}/inventory.csv"),
         frames=predicted_frames,
     output:
-        predictions=results("{dataset}/predictions/{model}.h5"),
+        predictions=results("{run}{dataset}/predictions/{model}.h5"),
     log:
-        results("logs/predict/{dataset}/{model}.log"),
+        results("logs/predict/{run}{dataset}/{model}.log"),
     benchmark:
-        results("benchmarks/predict/{dataset}/{model}.tsv")
+        results("benchmarks/predict/{run}{dataset}/{model}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.infer.threads
@@ -90,16 +90,20 @@ rule ensemble:
         members=member_predictions,
     output:
         result=report(
-            results("{dataset}_{name}.json"),
+            results("{run}{dataset}_{name}.json"),
             caption="../report/result.rst",
             category="Results",
             subcategory="Every result in full",
-            labels={"data set": "{dataset}", "result": "{name}"},
+            labels=lambda wildcards: {
+                "data set": wildcards.dataset,
+                "result": wildcards.name,
+                "seed": str(seed_of(wildcards)),
+            },
         ),
     log:
-        results("logs/ensemble/{dataset}_{name}.log"),
+        results("logs/ensemble/{run}{dataset}_{name}.log"),
     benchmark:
-        results("benchmarks/ensemble/{dataset}_{name}.tsv")
+        results("benchmarks/ensemble/{run}{dataset}_{name}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.report.threads
@@ -111,7 +115,7 @@ rule ensemble:
         classes=lambda wildcards, input: optional(input.classes),
         dataset=dataset_section,
         sections=evaluation_sections,
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.evaluate.ensemble"),
     message:
         "Evaluating {wildcards.name} on {wildcards.dataset}"

@@ -6,14 +6,16 @@ rule extract_features:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         inventory=results("{dataset}/inventory.csv"),
         frames=results("{dataset}/frames/shard-{shard}.h5"),
-        checkpoint=results("{dataset}/fine/{pretext}/checkpoint.pt"),
+        checkpoint=results("{run}{dataset}/fine/{pretext}/checkpoint.pt"),
     output:
-        features=results("{dataset}/features/{pretext}/{split}/shard-{shard}.h5"),
+        features=results("{run}{dataset}/features/{pretext}/{split}/shard-{shard}.h5"),
     log:
-        results("logs/extract_features/{dataset}/{pretext}/{split}/shard-{shard}.log"),
+        results(
+            "logs/extract_features/{run}{dataset}/{pretext}/{split}/shard-{shard}.log"
+        ),
     benchmark:
         results(
-            "benchmarks/extract_features/{dataset}/{pretext}/{split}/shard-{shard}.tsv"
+            "benchmarks/extract_features/{run}{dataset}/{pretext}/{split}/shard-{shard}.tsv"
         )
     conda:
         "../../environment.yml"

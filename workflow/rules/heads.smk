@@ -10,13 +10,13 @@ rule train_head:
             step_features(wildcards, "testing") if cfg.head.watch_test else []
         ),
     output:
-        checkpoint=results("{dataset}/heads/{head}/{source}/checkpoint.pt"),
-        record=results("{dataset}/heads/{head}/{source}/checkpoint.json"),
-        metrics=results("{dataset}/heads/{head}/{source}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/heads/{head}/{source}/checkpoint.pt"),
+        record=results("{run}{dataset}/heads/{head}/{source}/checkpoint.json"),
+        metrics=results("{run}{dataset}/heads/{head}/{source}/checkpoint.jsonl"),
     log:
-        results("logs/train_head/{dataset}/{head}_{source}.log"),
+        results("logs/train_head/{run}{dataset}/{head}_{source}.log"),
     benchmark:
-        results("benchmarks/train_head/{dataset}/{head}_{source}.tsv")
+        results("benchmarks/train_head/{run}{dataset}/{head}_{source}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -35,7 +35,7 @@ rule train_head:
         head=lambda wildcards: cfg.head.section(
             wildcards.head, wildcards.dataset
         ).canonical(),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.head"),
         folder=lambda wildcards, input: folder_of(input.features),
         tested=lambda wildcards, input: folder_of(input.tested),

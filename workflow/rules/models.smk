@@ -14,8 +14,21 @@ def in_ensembles():
 
 def member_predictions(wildcards):
     """The predictions that a result is made of."""
-    folder = results(f"{wildcards.dataset}/predictions")
-    return [f"{folder}/{member}.h5" for member in members(wildcards.name)]
+    runs = {
+        member: run_of_model(member, wildcards) for member in members(wildcards.name)
+    }
+    if wildcards.get("run", "") and not any(runs.values()):
+        fail(
+            f"{wildcards.name} is the same for every seed: its members are shared with"
+            " the first (config key seeds.share)"
+        )
+    folder = f"{wildcards.dataset}/predictions"
+    return [results(f"{run}{folder}/{member}.h5") for member, run in runs.items()]
+
+
+def run_of_model(name, wildcards):
+    """The folder of a model's outputs for this seed."""
+    return shared("fine" if cfg.models[name].kind == "fine" else "model", wildcards)
 
 
 def model_files(wildcards):
@@ -29,11 +42,11 @@ def model_files(wildcards):
         trained = f"end_to_end/{model.coarse}_{model.fine}"
     elif model.kind == "head":
         trained = f"heads/{model.head}/{model.pretext}"
-        features = features_of(dataset, model.pretext, "testing")
+        features = features_of(wildcards, model.pretext, "testing")
     else:
         trained = f"coarse_fine/{model.coarse}_{model.fine}"
-        features = feature_shards(dataset, model.fine, "testing")
-    weights = results(f"{dataset}/{trained}/checkpoint.pt")
+        features = feature_shards(wildcards, model.fine, "testing")
+    weights = results(f"{wildcards.run}{dataset}/{trained}/checkpoint.pt")
     return {"checkpoint": weights, "features": features}
 
 
@@ -70,11 +83,11 @@ def folder(files):
     return str(Path(files[0]).parent) if files else ""
 
 
-def features_of(dataset, source, split):
+def features_of(wildcards, source, split):
     """The feature files of a split, or the folder in which others put theirs."""
     if source not in cfg.head.external:
-        return feature_shards(dataset, source, split)
-    folders = cfg.head.external[source]
+        return feature_shards(wildcards, source, split)
+    dataset, folders = wildcards.dataset, cfg.head.external[source]
     if dataset not in folders:
         fail(f"head.external.{source} names no folder for the data set {dataset}")
     if not Path(folders[dataset]).is_dir():
@@ -84,7 +97,7 @@ def features_of(dataset, source, split):
 
 def step_features(wildcards, split):
     """What `train_head` reads of a split."""
-    return features_of(wildcards.dataset, wildcards.source, split)
+    return features_of(wildcards, wildcards.source, split)
 
 
 def folder_of(features):
@@ -156,6 +169,7 @@ def everything(wildcards):
         *paths,
         *(results(f"tables/cost.{kind}") for kind in ("csv", "md")),
         results("figures/augmentations.svg"),
+        *spot_tables(),
     ]
 
 
@@ -179,7 +193,19 @@ def named_results(paper):
     else:
         names = [p.result for series in paper.series.values() for p in series.points]
     known = [name for name in dict.fromkeys(names) if name in RESULTS]
-    return [results(f"{paper.dataset}_{name}.json") for name in known]
+    first = [results(f"{paper.dataset}_{name}.json") for name in known]
+    others = [
+        results(f"seed_{seed}/{paper.dataset}_{name}.json")
+        for seed, name in product(cfg.seeds.tables, known)
+        if differs_by_seed(name)
+    ]
+    return first + others
+
+
+def differs_by_seed(name):
+    """Whether other seeds train any member of a result anew."""
+    fixed = "fine" in SHARED[cfg.seeds.share]
+    return not (fixed and all(cfg.models[m].kind == "fine" for m in members(name)))
 
 
 def results_there_are(paper):

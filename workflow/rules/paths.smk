@@ -36,10 +36,37 @@ def frame_shards(dataset, *splits):
     return [results(f"{dataset}/frames/{name}") for name in shards(dataset, splits)]
 
 
-def feature_shards(dataset, pretext, split):
+def feature_shards(wildcards, pretext, split):
     """The feature files of a split."""
-    folder = f"{dataset}/features/{pretext}/{split}"
+    dataset = wildcards.dataset
+    folder = f"{shared('fine', wildcards)}{dataset}/features/{pretext}/{split}"
     return [results(f"{folder}/{name}") for name in shards(dataset, (split,))]
+
+
+def pretrained(wildcards, pretext):
+    """The pretrained network that a detector starts from."""
+    run = shared("pretrain", wildcards)
+    return results(f"{run}pretrain/{pretext}/checkpoint.pt")
+
+
+def detector(wildcards, pretext):
+    """The single-stream detector that is the fast or fine stream of another network."""
+    run = shared("fine", wildcards)
+    return results(f"{run}{wildcards.dataset}/fine/{pretext}/checkpoint.pt")
+
+
+# ------------------------------------------------------------------------------- seeds
+
+
+def seed_of(wildcards):
+    """The seed of a training, or of a result: what its folder says, or the first."""
+    run = wildcards.get("run", "")
+    return int(run.removeprefix("seed_").removesuffix("/")) if run else cfg.seed
+
+
+def shared(stage, wildcards):
+    """The folder of another stage's output for this seed: its own, or the first's."""
+    return "" if stage in SHARED[cfg.seeds.share] else wildcards.get("run", "")
 
 
 @cache

@@ -293,6 +293,43 @@ rule paper_table:
         " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
 
 
+rule spot_table:
+    input:
+        results=spot_results,
+    output:
+        csv=results("tables/spot_{dataset}.csv"),
+        md=report(
+            results("tables/spot_{dataset}.md"),
+            caption="../report/spot_table.rst",
+            category="Results",
+            subcategory="Segments",
+            labels={"data set": "{dataset}", "result": "all shares of labels"},
+        ),
+    log:
+        results("logs/spot_table/{dataset}.log"),
+    benchmark:
+        results("benchmarks/spot_table/{dataset}.tsv")
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        # Not canonical: the order of rows is theirs.
+        table=lambda wildcards: spot_rows(wildcards.dataset).model_dump_json(),
+        generated=lambda wildcards: (
+            "--generated" if is_generated(wildcards.dataset) else ""
+        ),
+        revision=revision("ssdet.report.spot_tables"),
+    message:
+        "Table of SPOT on {wildcards.dataset}"
+    shell:
+        "export OMP_NUM_THREADS={threads};"
+        " python -m ssdet.report.spot_tables"
+        " --dataset-name {wildcards.dataset} --table {params.table:q}"
+        " --results {input.results:q} {params.generated}"
+        " --out-csv {output.csv:q} --out-md {output.md:q} 2> {log:q}"
+
+
 rule paper_figure:
     input:
         results=lambda wildcards: results_there_are(PAPER.figures[wildcards.figure]),

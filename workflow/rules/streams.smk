@@ -9,15 +9,15 @@ rule train_slow:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         inventory=results("{dataset}/inventory.csv"),
         frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
-        init=results("pretrain/{pretext}/checkpoint.pt"),
+        init=lambda wildcards: pretrained(wildcards, wildcards.pretext),
     output:
-        checkpoint=results("{dataset}/slow/{pretext}/checkpoint.pt"),
-        record=results("{dataset}/slow/{pretext}/checkpoint.json"),
-        metrics=results("{dataset}/slow/{pretext}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/slow/{pretext}/checkpoint.pt"),
+        record=results("{run}{dataset}/slow/{pretext}/checkpoint.json"),
+        metrics=results("{run}{dataset}/slow/{pretext}/checkpoint.jsonl"),
     log:
-        results("logs/train_slow/{dataset}/{pretext}.log"),
+        results("logs/train_slow/{run}{dataset}/{pretext}.log"),
     benchmark:
-        results("benchmarks/train_slow/{dataset}/{pretext}.tsv")
+        results("benchmarks/train_slow/{run}{dataset}/{pretext}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -37,7 +37,7 @@ rule train_slow:
         sampling=section("sampling"),
         validation=section("validation"),
         slow=section("slow"),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.slow"),
     message:
         "Training the slow stream of {wildcards.dataset}, pretrained by"
@@ -63,16 +63,16 @@ rule train_slowfast:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         inventory=results("{dataset}/inventory.csv"),
         frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
-        init=results("pretrain/{slow}/checkpoint.pt"),
-        fast=results("{dataset}/fine/{fast}/checkpoint.pt"),
+        init=lambda wildcards: pretrained(wildcards, wildcards.slow),
+        fast=lambda wildcards: detector(wildcards, wildcards.fast),
     output:
-        checkpoint=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.pt"),
-        record=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.json"),
-        metrics=results("{dataset}/slowfast/{slow}_{fast}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/slowfast/{slow}_{fast}/checkpoint.pt"),
+        record=results("{run}{dataset}/slowfast/{slow}_{fast}/checkpoint.json"),
+        metrics=results("{run}{dataset}/slowfast/{slow}_{fast}/checkpoint.jsonl"),
     log:
-        results("logs/train_slowfast/{dataset}/{slow}_{fast}.log"),
+        results("logs/train_slowfast/{run}{dataset}/{slow}_{fast}.log"),
     benchmark:
-        results("benchmarks/train_slowfast/{dataset}/{slow}_{fast}.tsv")
+        results("benchmarks/train_slowfast/{run}{dataset}/{slow}_{fast}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -92,7 +92,7 @@ rule train_slowfast:
         sampling=section("sampling"),
         validation=section("validation"),
         slowfast=section("slowfast"),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.slowfast"),
     message:
         "Training SlowFast_det of {wildcards.dataset}, slow {wildcards.slow} with"
@@ -119,16 +119,16 @@ rule train_end_to_end:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         inventory=results("{dataset}/inventory.csv"),
         frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
-        init=results("pretrain/{coarse}/checkpoint.pt"),
-        fine=results("{dataset}/fine/{fine}/checkpoint.pt"),
+        init=lambda wildcards: pretrained(wildcards, wildcards.coarse),
+        fine=lambda wildcards: detector(wildcards, wildcards.fine),
     output:
-        checkpoint=results("{dataset}/end_to_end/{coarse}_{fine}/checkpoint.pt"),
-        record=results("{dataset}/end_to_end/{coarse}_{fine}/checkpoint.json"),
-        metrics=results("{dataset}/end_to_end/{coarse}_{fine}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/end_to_end/{coarse}_{fine}/checkpoint.pt"),
+        record=results("{run}{dataset}/end_to_end/{coarse}_{fine}/checkpoint.json"),
+        metrics=results("{run}{dataset}/end_to_end/{coarse}_{fine}/checkpoint.jsonl"),
     log:
-        results("logs/train_end_to_end/{dataset}/{coarse}_{fine}.log"),
+        results("logs/train_end_to_end/{run}{dataset}/{coarse}_{fine}.log"),
     benchmark:
-        results("benchmarks/train_end_to_end/{dataset}/{coarse}_{fine}.tsv")
+        results("benchmarks/train_end_to_end/{run}{dataset}/{coarse}_{fine}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -149,7 +149,7 @@ rule train_end_to_end:
         validation=section("validation"),
         end_to_end=section("end_to_end"),
         pool=cfg.features.pool,
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.end_to_end"),
     message:
         "Training coarse {wildcards.coarse} and fine {wildcards.fine} of"

@@ -11,14 +11,15 @@ rule pretrain:
         inventory=results(f"{cfg.classification}/inventory.csv"),
         frames=lambda wildcards: frame_shards(cfg.classification, *SPLITS),
         init=[] if cfg.pretrain.init is None else cfg.pretrain.init,
+        frame_labels=lambda wildcards: pretraining_labels(),
     output:
-        checkpoint=results("pretrain/{pretext}/checkpoint.pt"),
-        record=results("pretrain/{pretext}/checkpoint.json"),
-        metrics=results("pretrain/{pretext}/checkpoint.jsonl"),
+        checkpoint=results("{run}pretrain/{pretext}/checkpoint.pt"),
+        record=results("{run}pretrain/{pretext}/checkpoint.json"),
+        metrics=results("{run}pretrain/{pretext}/checkpoint.jsonl"),
     log:
-        results("logs/pretrain/{pretext}.log"),
+        results("logs/pretrain/{run}{pretext}.log"),
     benchmark:
-        results("benchmarks/pretrain/{pretext}.tsv")
+        results("benchmarks/pretrain/{run}{pretext}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -31,6 +32,7 @@ rule pretrain:
         execution=execution(),
     params:
         init=lambda wildcards, input: optional(input.init),
+        frame_labels=lambda wildcards, input: optional(input.frame_labels),
         classes=lambda wildcards, input: optional(input.classes),
         name=cfg.classification,
         dataset=canonical_json(cfg.datasets[cfg.classification].without_paths()),
@@ -39,7 +41,7 @@ rule pretrain:
         spatial=section("spatial"),
         pretrain=section("pretrain"),
         augment=section("augment"),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.pretrain"),
     message:
         "Pretraining {wildcards.pretext} on {resources.gpu} GPUs"
@@ -52,6 +54,7 @@ rule pretrain:
         " --inventory {input.inventory:q}"
         ' --frames-dir "$(dirname {input.frames[0]:q})" --frames {params.frames:q}'
         " --pretext {wildcards.pretext} --init={params.init:q}"
+        " --frame-labels={params.frame_labels:q}"
         " --model {params.model:q} --spatial {params.spatial:q}"
         " --pretrain {params.pretrain:q} --augment {params.augment:q}"
         " --seed {params.seed} {resources.execution}"
@@ -63,15 +66,15 @@ rule train_fine:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         inventory=results("{dataset}/inventory.csv"),
         frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
-        init=results("pretrain/{pretext}/checkpoint.pt"),
+        init=lambda wildcards: pretrained(wildcards, wildcards.pretext),
     output:
-        checkpoint=results("{dataset}/fine/{pretext}/checkpoint.pt"),
-        record=results("{dataset}/fine/{pretext}/checkpoint.json"),
-        metrics=results("{dataset}/fine/{pretext}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/fine/{pretext}/checkpoint.pt"),
+        record=results("{run}{dataset}/fine/{pretext}/checkpoint.json"),
+        metrics=results("{run}{dataset}/fine/{pretext}/checkpoint.jsonl"),
     log:
-        results("logs/train_fine/{dataset}/{pretext}.log"),
+        results("logs/train_fine/{run}{dataset}/{pretext}.log"),
     benchmark:
-        results("benchmarks/train_fine/{dataset}/{pretext}.tsv")
+        results("benchmarks/train_fine/{run}{dataset}/{pretext}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -91,7 +94,7 @@ rule train_fine:
         sampling=section("sampling"),
         validation=section("validation"),
         fine=section("fine"),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.fine"),
     message:
         "Training the single stream of {wildcards.dataset}, pretrained by"
@@ -117,18 +120,16 @@ rule train_coarse_fine:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         inventory=results("{dataset}/inventory.csv"),
         frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
-        features=lambda wildcards: feature_shards(
-            wildcards.dataset, wildcards.fine, "training"
-        ),
-        init=results("pretrain/{coarse}/checkpoint.pt"),
+        features=lambda wildcards: feature_shards(wildcards, wildcards.fine, "training"),
+        init=lambda wildcards: pretrained(wildcards, wildcards.coarse),
     output:
-        checkpoint=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.pt"),
-        record=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.json"),
-        metrics=results("{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.pt"),
+        record=results("{run}{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.json"),
+        metrics=results("{run}{dataset}/coarse_fine/{coarse}_{fine}/checkpoint.jsonl"),
     log:
-        results("logs/train_coarse_fine/{dataset}/{coarse}_{fine}.log"),
+        results("logs/train_coarse_fine/{run}{dataset}/{coarse}_{fine}.log"),
     benchmark:
-        results("benchmarks/train_coarse_fine/{dataset}/{coarse}_{fine}.tsv")
+        results("benchmarks/train_coarse_fine/{run}{dataset}/{coarse}_{fine}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -148,7 +149,7 @@ rule train_coarse_fine:
         sampling=section("sampling"),
         validation=section("validation"),
         coarse_fine=section("coarse_fine"),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.coarse_fine"),
     message:
         "Training the two streams of {wildcards.dataset}, coarse {wildcards.coarse} with"
@@ -175,15 +176,15 @@ rule train_coarse:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
         inventory=results("{dataset}/inventory.csv"),
         frames=lambda wildcards: frame_shards(wildcards.dataset, "training"),
-        init=results("pretrain/{pretext}/checkpoint.pt"),
+        init=lambda wildcards: pretrained(wildcards, wildcards.pretext),
     output:
-        checkpoint=results("{dataset}/coarse/{pretext}/checkpoint.pt"),
-        record=results("{dataset}/coarse/{pretext}/checkpoint.json"),
-        metrics=results("{dataset}/coarse/{pretext}/checkpoint.jsonl"),
+        checkpoint=results("{run}{dataset}/coarse/{pretext}/checkpoint.pt"),
+        record=results("{run}{dataset}/coarse/{pretext}/checkpoint.json"),
+        metrics=results("{run}{dataset}/coarse/{pretext}/checkpoint.jsonl"),
     log:
-        results("logs/train_coarse/{dataset}/{pretext}.log"),
+        results("logs/train_coarse/{run}{dataset}/{pretext}.log"),
     benchmark:
-        results("benchmarks/train_coarse/{dataset}/{pretext}.tsv")
+        results("benchmarks/train_coarse/{run}{dataset}/{pretext}.tsv")
     conda:
         "../../environment.yml"
     threads: cfg.resources.train.threads
@@ -203,7 +204,7 @@ rule train_coarse:
         sampling=section("sampling"),
         validation=section("validation"),
         coarse=section("coarse"),
-        seed=cfg.seed,
+        seed=seed_of,
         revision=revision("ssdet.train.coarse"),
     message:
         "Training the coarse stream of {wildcards.dataset}, pretrained by"

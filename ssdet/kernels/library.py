@@ -1,0 +1,148 @@
+"""The compiled kernels of CPUs: built with g++ at first use, kept in the user's cache.
+
+Nothing needs them: where there is no compiler, or with SSDET_CPU_KERNELS=off (config
+key `resources.cpu_kernels`), PyTorch computes the same to rounding. They take their
+threads from PyTorch's own pool, and give the same bits for any number of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+SWITCH = "SSDET_CPU_KERNELS"
+SOURCES = Path(__file__).with_name("cpu")
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-ffp-contract=fast",
+    "-std=c++17",
+    "-fPIC",
+    "-Wno-psabi",
+)
+# storage -> the type of its arithmetic
+DTYPES = {
+    torch.float32: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.float64: torch.float64,
+}
+
+
+def covers(*tensors: Tensor) -> bool:
+    """Whether the compiled kernels can compute with these tensors.
+
+    They must be on the CPU and of one type in DTYPES, and nothing may be tracing.
+    """
+    first = tensors[0]
+    return (
+        first.dtype in DTYPES
+        and all(
+            type(tensor) is Tensor
+            and tensor.device.type == "cpu"
+            and tensor.dtype == first.dtype
+            and tensor.numel() > 0
+            for tensor in tensors
+        )
+        and os.environ.get(SWITCH, "on") != "off"
+        and not torch.compiler.is_compiling()
+        and library() is not None
+    )
+
+
+def call(name: str, storage: torch.dtype, *arguments: Any) -> None:
+    """Call a kernel.
+
+    Args:
+        name: of the function, without its type.
+        storage: the type of the tensors that it reads and writes.
+        arguments: tensors, contiguous in the kernel's order of axes; None for one that
+            is not there; integers; last, a tuple of integers: the sizes.
+    """
+    given: list[Any] = []
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            given.append(ctypes.c_void_p(argument.data_ptr()))
+        elif isinstance(argument, tuple):
+            given.append((ctypes.c_long * len(argument))(*argument))
+        else:
+            given.append(argument)
+    loaded = library()
+    assert loaded is not None  # `covers` said so
+    getattr(loaded, f"{name}_{str(storage).removeprefix('torch.')}")(*given)
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The loaded kernels, built if they are not; None where that cannot be done."""
+    try:
+        return ctypes.CDLL(str(built()))
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", "") or str(error)
+        log.info("no compiled CPU kernels, PyTorch's are used: %s", said.strip()[-500:])
+        return None
+
+
+def built() -> Path:
+    """The file of the kernels for this machine, in the user's cache.
+
+    Raises:
+        OSError: there is no compiler, or the cache cannot be written.
+        subprocess.SubprocessError: the compiler failed.
+    """
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        raise FileNotFoundError("no C++ compiler (g++)")
+    sources = sorted(SOURCES.iterdir())
+    version = subprocess.run(
+        [compiler, "--version"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    seen = hashlib.sha256(f"{FLAGS} {version} {_processor()}".encode())
+    for source in sources:
+        seen.update(source.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = cache / "ssdet" / f"kernels-{seen.hexdigest()[:20]}.so"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            _compile(compiler, sources, Path(folder), path)
+    return path
+
+
+def _compile(compiler: str, sources: list[Path], folder: Path, path: Path) -> None:
+    objects = []
+    for source in sources:
+        if source.suffix == ".cpp":
+            objects.append(str(folder / f"{source.stem}.o"))
+            _run(compiler, *FLAGS, "-fopenmp", "-c", str(source), "-o", objects[-1])
+    # without -fopenmp: the threads are to be those of PyTorch, which is loaded already
+    made = folder / path.name
+    _run(compiler, "-shared", *objects, "-o", str(made))
+    os.replace(made, path)  # of several processes that build it, one is last
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+
+
+def _processor() -> str:
+    """What the compiler makes of -march=native: a cache may be shared by machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    kinds = ("model name", "flags", "Features", "CPU part")
+    return "".join(sorted({line for line in lines if line.startswith(kinds)}))

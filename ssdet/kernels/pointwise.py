@@ -1,0 +1,125 @@
+"""1x1x1 convolutions: on CPUs, matrix products over all pixels."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from ssdet.kernels.library import DTYPES, call, covers
+from ssdet.kernels.norm import NUMBER, Activation
+
+LAST = torch.channels_last_3d
+
+
+class PointwiseConv3d(nn.Conv3d):
+    """A 1x1x1 convolution without bias; in memory order a matrix product, on CPUs."""
+
+    def __init__(self, channels: int, out: int, stride: int = 1) -> None:
+        """Build; `stride` is the spatial one."""
+        super().__init__(channels, out, 1, (1, stride, stride), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, out, T, ceil(H / stride), ceil(W / stride))."""
+        if not covers(x):
+            return super().forward(x)
+        rows = self._strided(x).permute(0, 2, 3, 4, 1)  # (B, T, H, W, C), not a copy
+        weight = self.weight.flatten(1)
+        half = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
+        product = F.linear if half else _Product.apply  # PyTorch's is as fast in bf16
+        out: Tensor = product(rows, weight)
+        return out.permute(0, 4, 1, 2, 3)
+
+    def with_norm(
+        self,
+        x: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        activation: Activation,
+        other: Tensor | None = None,
+    ) -> Tensor:
+        """activation(convolution * scale + shift + other) at once, without gradients.
+
+        Args:
+            x: (B, C, T, H, W), covered by the compiled kernels.
+            scale: (out,).
+            shift: (out,).
+            activation: what comes last.
+            other: of the output's shape.
+        """
+        weight = self.weight.flatten(1)
+        if torch.is_autocast_enabled("cpu") and x.dtype == torch.float32:
+            x = x.to(torch.get_autocast_dtype("cpu"))
+        if other is not None:
+            other = other.to(x.dtype).contiguous(memory_format=LAST)
+        x = self._strided(x)
+        shape = (len(x), len(weight), *x.shape[2:])
+        out = torch.empty(shape, dtype=x.dtype, memory_format=LAST)
+        dtype = DTYPES[x.dtype]
+        matrix, scale, shift = weight.T.to(dtype), scale.to(dtype), shift.to(dtype)
+        _multiply(x, matrix, out, other, scale, shift, activation)
+        return out
+
+    def takes_norm(self, x: Tensor) -> bool:
+        """Whether `with_norm` pays: not in bf16 on AMX, nor with an odd channel."""
+        half = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
+        return not half or (self.in_channels % 2 == 0 and not _has_amx())
+
+    def _strided(self, x: Tensor) -> Tensor:
+        step = self.stride[1]
+        return x[..., ::step, ::step].contiguous(memory_format=LAST)
+
+
+class _Product(torch.autograd.Function):
+    """Rows (..., C) times weights (N, C), transposed."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        out = rows.new_empty((*rows.shape[:-1], len(weight)))
+        _multiply(rows, weight.T, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        rows, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        to_rows = to_weight = None
+        if ctx.needs_input_grad[0]:
+            to_rows = torch.empty_like(rows)
+            _multiply(gradient, weight, to_rows)
+        if ctx.needs_input_grad[1]:
+            to_weight = gradient.flatten(0, -2).T @ rows.flatten(0, -2)
+        return to_rows, to_weight
+
+
+def _multiply(
+    x: Tensor,
+    matrix: Tensor,
+    out: Tensor,
+    other: Tensor | None = None,
+    scale: Tensor | None = None,
+    shift: Tensor | None = None,
+    activation: Activation = "none",
+) -> None:
+    """Into `out`, activation(x @ matrix * scale + shift + other), over all pixels."""
+    inputs, outputs = matrix.shape
+    sizes = (x.numel() // inputs, inputs, outputs)
+    matrix, number = matrix.contiguous(), NUMBER[activation]
+    call(
+        "pointwise_forward", x.dtype, x, matrix, other, scale, shift, out, number, sizes
+    )
+
+
+@cache
+def _has_amx() -> bool:
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
