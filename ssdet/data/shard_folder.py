@@ -89,9 +89,10 @@ class ShardFolder:
                 attributes, index = get_attributes(file), file["index"][:]
                 rows = len(file[kind.rows]) if len(index) else 0
             self._compare(name, attributes)
-            self._add(name, index, rows)
+            self._see_fit(name, index, rows)
             with damage(self.folder / name, kind.remedy):
                 sealed(file["index"])
+            self._add(name, index)
 
     def _found(self) -> list[str]:
         names = sorted(path.name for path in self.folder.glob("shard-*.h5"))
@@ -111,8 +112,8 @@ class ShardFolder:
                     f" together; remove what is old, or {self._kind.remedy}"
                 )
 
-    def _add(self, name: str, index: npt.NDArray[np.void], rows: int) -> None:
-        """Take up the videos of a shard."""
+    def _see_fit(self, name: str, index: npt.NDArray[np.void], rows: int) -> None:
+        """See that a shard's index deals out all its rows."""
         counts = index[self._kind.count].astype(np.int64)
         ends = np.cumsum(counts)
         starts = index[self._kind.first]
@@ -121,6 +122,9 @@ class ShardFolder:
                 f"{self.folder / name} is damaged (its index does not fit the {rows}"
                 f" rows of /{self._kind.rows}); {self._kind.remedy}"
             )
+
+    def _add(self, name: str, index: npt.NDArray[np.void]) -> None:
+        """Take up the videos of a shard."""
         self._index[name] = index
         for row, video_id in enumerate(_texts(index["video_id"])):
             if video_id in self._places:

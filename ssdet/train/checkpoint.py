@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ssdet.files import atomic, sha256, sha256_bytes, sha256_text
-from ssdet.provenance import write_record
+from ssdet.provenance import check_recorded, write_record
 from ssdet.stage import StageError
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ UNREADABLE = (
     pickle.UnpicklingError,
     LookupError,
     ValueError,
+    OSError,
     zipfile.BadZipFile,
 )
 KEPT = 2  # rolling states kept: the newest, and one should it be damaged
@@ -176,6 +177,7 @@ def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:
     if not Path(path).is_file():
         raise StageError(f"no checkpoint at {path} ({flag})")
     try:
+        check_recorded(Path(path), "run its stage again")
         _see_whole(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
