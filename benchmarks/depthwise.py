@@ -1,25 +1,25 @@
 """Forward and backward of a depthwise 3x3x3 convolution: ours against PyTorch's.
 
-    OMP_NUM_THREADS=1 python benchmarks/depthwise.py
+    OMP_NUM_THREADS=1 python benchmarks/depthwise.py [--json FILE]
 
-Both sides run in one process, in turn, on the same tensors in channels_last_3d; what
-counts is the ratio of their processor times, the median of several rounds. Equality is
-checked first. The allocator's settings (MALLOC_*, GLIBC_TUNABLES) are printed, since
-they change both sides.
+All sides run in one process, in turn, on the same values: PyTorch's in its default
+layout and in channels_last_3d, ours in fp32 and in bf16. What they give is compared
+with float64 first: outputs and both gradients within 1e-5 of it, relative to its norm,
+and 1e-2 in bf16. Above 1: faster than PyTorch's in its default layout.
 """
 
-import os
-import platform
-import statistics
-import time
-from datetime import UTC, datetime
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import torch
+from side_by_side import facts, finish, in_turn, show, summary
+from torch import Tensor
 from torch.nn import functional as F
 
 from ssdet.kernels.depthwise import depthwise_conv3d
 
-ROUNDS = 7
 # Batch, channels, frames, side, stride: X3D-M's stages, and two of the demo's network.
 SHAPES = (
     (2, 54, 16, 112, 2),
@@ -30,56 +30,76 @@ SHAPES = (
     (16, 36, 16, 20, 2),
     (16, 54, 16, 10, 1),
 )
+LAST = torch.channels_last_3d
+# Side -> function, type, layout.
+SIDES: dict[str, tuple[str, torch.dtype, torch.memory_format]] = {
+    "PyTorch": ("stock", torch.float32, torch.contiguous_format),
+    "PyTorch, channels last": ("stock", torch.float32, LAST),
+    "ours fp32": ("ours", torch.float32, LAST),
+    "ours bf16": ("ours", torch.bfloat16, LAST),
+}
 
 
-def stock(x: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
+def stock(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """PyTorch's own."""
     return F.conv3d(x, weight, None, (1, stride, stride), 1, 1, x.shape[1])
 
 
-def step(function, x, weight, stride, gradient):
-    """Forward and backward; returns the two gradients."""
+FUNCTIONS = {"stock": stock, "ours": depthwise_conv3d}
+
+
+def step(
+    function: Callable[[Tensor, Tensor, int], Tensor],
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+    gradient: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Forward and backward: output and both gradients."""
     x.grad = weight.grad = None
-    function(x, weight, stride).backward(gradient)
-    return x.grad, weight.grad
-
-
-def milliseconds(*call) -> float:
-    """Processor time of one step."""
-    begun = time.process_time()
-    step(*call)
-    return 1000 * (time.process_time() - begun)
+    out = function(x, weight, stride)
+    out.backward(gradient)
+    return out.detach(), x.grad, weight.grad
 
 
 def main() -> None:
-    """Print one line for each shape."""
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.processor() or platform.machine()},"
-    )
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, fp32;", end=" "
-    )
-    keys = [key for key in os.environ if key.startswith(("MALLOC_", "GLIBC_"))]
-    print("allocator:", ", ".join(f"{k}={os.environ[k]}" for k in keys) or "default")
-    print(f"{'B, C, T, side, stride':28}{'stock ms':>10}{'ours ms':>10}{'ratio':>8}")
+    """Compare and measure every shape."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write what was measured")
+    args = parser.parse_args()
+    print(", ".join(f"{name} {value}" for name, value in facts().items()))
+    results: dict[str, object] = {}
     for batch, channels, frames, side, stride in SHAPES:
         torch.manual_seed(0)
         x = torch.randn(batch, channels, frames, side, side)
-        x = x.contiguous(memory_format=torch.channels_last_3d).requires_grad_()
-        weight = torch.randn(channels, 1, 3, 3, 3).requires_grad_()
+        weight = torch.randn(channels, 1, 3, 3, 3)
         gradient = torch.randn_like(stock(x, weight, stride))
-        given = (x, weight, stride, gradient)
-        for ours, theirs in zip(
-            step(depthwise_conv3d, *given), step(stock, *given), strict=True
-        ):
-            torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-        times = [
-            (milliseconds(stock, *given), milliseconds(depthwise_conv3d, *given))
-            for _ in range(ROUNDS)
-        ]
-        theirs, ours = (statistics.median(side) for side in zip(*times, strict=True))
-        shape = f"{batch}, {channels}, {frames}, {side}, {stride}"
-        print(f"{shape:28}{theirs:10.1f}{ours:10.1f}{theirs / ours:8.1f}")
+        given = [tensor.double().requires_grad_() for tensor in (x, weight)]
+        exact = step(stock, *given, stride, gradient.double())
+        calls = {}
+        for name, (function, dtype, layout) in SIDES.items():
+            one, two, three = (
+                tensor.to(dtype).to(memory_format=layout)
+                for tensor in (x, weight, gradient)
+            )
+            call = partial(
+                step,
+                FUNCTIONS[function],
+                one.requires_grad_(),
+                two.requires_grad_(),
+                stride,
+                three,
+            )
+            for found, expected in zip(call(), exact, strict=True):
+                apart = (found.double() - expected).norm() / expected.norm()
+                allowed = 1e-2 if dtype == torch.bfloat16 else 1e-5
+                assert apart <= allowed, f"{name} is {apart:.1e} from float64"
+            calls[name] = call
+        title = f"({batch}, {channels}, {frames}, {side}, {side}), stride {stride}"
+        results[title] = summary(in_turn(calls, args.rounds), "PyTorch")
+        show(title, results[title])
+    finish(args.json, "depthwise", {"shapes": results})
 
 
 if __name__ == "__main__":

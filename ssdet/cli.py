@@ -9,7 +9,14 @@ import shutil
 import sys
 from importlib import metadata, util
 
-from ssdet.commands import convert, doctor_data, evaluate, export, provenance
+from ssdet.commands import (
+    benchmark,
+    convert,
+    doctor_data,
+    evaluate,
+    export,
+    provenance,
+)
 
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
@@ -22,7 +29,7 @@ PACKAGES = (
     ("snakemake", "the workflow", False),
     ("snakemake_executor_plugin_slurm", "--profile slurm", False),
     ("matplotlib", "figures of the report", False),
-    ("rich", "progress bars", False),
+    ("rich", "progress bars, ssdet provenance", False),
     ("onnxscript", "ssdet export", False),
     ("onnxruntime", "ssdet export", False),
 )
@@ -30,6 +37,7 @@ ENOUGH_DISK_GB = 5
 # They import what they need when they run: doctor must start without any of it.
 COMMANDS = {
     "evaluate": (evaluate, "score predictions, a submission or detected segments"),
+    "benchmark": (benchmark, "run what this program's speed is claimed by"),
     "convert": (convert, "X3D weights from and to others"),
     "export": (export, "a single-stream detector as ONNX"),
     "provenance": (provenance, "where a result comes from, and if it all still holds"),

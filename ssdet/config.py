@@ -47,7 +47,9 @@ from ssdet.sections.datasets import (
     ExpectedCounts,
     FramesConfig,
     LabelFormat,
+    StoredFrames,
     SyntheticConfig,
+    VideoCoding,
 )
 from ssdet.sections.detectors import (
     CoarseConfig,

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ssdet import __version__
@@ -30,15 +31,21 @@ def record_path(path: str | Path) -> Path:
     return Path(path).with_suffix(".json")
 
 
-def write_record(path: Path, provenance: Mapping[str, Any], digest: str) -> None:
+def write_record(
+    path: Path,
+    provenance: Mapping[str, Any],
+    digest: str,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write the record of a file that holds none itself, as its bytes must not vary.
 
     Args:
         path: the file; the record lies beside it.
         provenance: its block.
         digest: sha256 of the file, by which one knows that the record is of it.
+        more: what else the record is to hold.
     """
-    record = {"provenance": dict(provenance), "sha256": digest}
+    record = {"provenance": dict(provenance), **more, "sha256": digest}
     write_text(record_path(path), json.dumps(record, indent=1) + "\n")
 
 

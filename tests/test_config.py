@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ssdet.config import SPLITS, Config, ConfigError, load
+from ssdet.config import SPLITS, Config, ConfigError, StoredFrames, load
 from ssdet.config_schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -289,6 +289,19 @@ def model_names():
         ("models.se_cls.head", "see", "models.se_cls.head is 'see', which is not one"),
         ("models.se_cls.pretext", "i3d", "'i3d', which is neither a pretext task nor"),
         ("models.se_cls.epoch", "best_on_test", "models.se_cls: .* name that ends so"),
+        (
+            "spot.variants.supervised.init",
+            "",
+            "spot.variants.supervised.init: .* least",
+        ),
+        (
+            "spot.report.variants",
+            ["other"],
+            "variants names other, which is not one of",
+        ),
+        ("spot.report.datasets", ["home"], "datasets names home, which is not one of"),
+        ("spot.report.labels", [], "spot.report.labels: .* at least 1 item"),
+        ("spot.frame_labels.sure_mask", 1.2, "spot.frame_labels.sure_mask: .* less"),
     ],
 )
 def test_bad_values_are_named(recipe, path, value, message):
@@ -299,6 +312,20 @@ def test_bad_values_are_named(recipe, path, value, message):
     section[key] = value
     with pytest.raises(ConfigError, match=message):
         load(recipe)
+
+
+def test_variants_of_spot_change_what_they_name(recipe):
+    spot = load(recipe).spot
+    assert spot.training("") == spot.train
+    assert spot.weights("") == spot.losses
+    alone = spot.training("supervised")
+    assert (alone.init, alone.unlabelled) == ("random", False)
+    assert alone.model_copy(update={"init": spot.train.init, "unlabelled": True}) == (
+        spot.train
+    )
+    assert spot.weights("supervised") == spot.losses
+    assert spot.training("no_pretext").unlabelled is True
+    assert spot.weights("no_pretext_no_contrast").contrast == 0
 
 
 def test_what_was_selected_on_the_test_videos_says_so(recipe):
@@ -324,6 +351,40 @@ def test_a_head_has_a_schedule_for_each_data_set(recipe):
         heads.section("ms_tct", s).training.learning_rate for s in ("a", "multithumos")
     ]
     assert rates == [1e-4, 5e-4]
+
+
+def test_stages_are_told_of_one_storage(recipe):
+    """What the other one reads changes no text, and so reruns nothing."""
+    recipe["frames"] = {
+        "short_side": 256,
+        "shard_videos": 64,
+        "storage": "jpeg",
+        "jpeg_quality": 90,
+        "video": {"gop": 8, "crf": 20},
+    }
+    told = load(recipe).frames.canonical()
+    assert told == '{"jpeg_quality":90,"shard_videos":64,"short_side":256}'
+    recipe["frames"]["video"]["gop"] = 4
+    assert load(recipe).frames.canonical() == told
+    assert StoredFrames.model_validate_json(told).jpeg_quality == 90
+    recipe["frames"]["storage"] = "video"
+    told = load(recipe).frames.canonical()
+    assert told == '{"shard_videos":64,"short_side":256,"video":{"crf":20.0,"gop":4}}'
+    assert StoredFrames.model_validate_json(told).video.gop == 4
+
+
+def test_video_needs_even_sides(recipe):
+    recipe["frames"] |= {"short_side": 95, "storage": "video"}
+    with pytest.raises(ConfigError, match=r"frames: frames.short_side \(95\) must be"):
+        load(recipe)
+
+
+@pytest.mark.parametrize(
+    "coding", [{}, {"jpeg_quality": 90, "video": {"gop": 8, "crf": 20}}]
+)
+def test_frames_are_stored_in_one_way(coding):
+    with pytest.raises(ValueError, match="either jpeg_quality or video"):
+        StoredFrames(short_side=8, shard_videos=64, **coding)
 
 
 def test_all_bad_values_are_named_at_once(recipe):

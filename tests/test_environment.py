@@ -94,7 +94,7 @@ def test_every_dependency_has_its_reason():
 
 
 def test_every_import_is_a_dependency():
-    names = {canonicalize_name(x.name) for x in requirements("video", "report")}
+    names = {canonicalize_name(x.name) for x in requirements("video", "report", "fast")}
     optional = {"onnx", "onnxruntime", "triton"}  # used where installed
     missing = set()
     for path in (ROOT / "ssdet").rglob("*.py"):

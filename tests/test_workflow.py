@@ -21,6 +21,8 @@ import pytest
 import yaml
 
 from ssdet.data.synthetic_ids import planned_ids
+from ssdet.report.stage_graph import FEEDS
+from tests.report_pages import look_through
 from tests.tiny import tiny_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +49,8 @@ STAGES = {
     "grid": "report/grid",
     "errors": "report/errors",
     "strips": "report/strips",
+    "overview": "report/overview",
+    "curves": "report/curves",
 }
 
 pytestmark = pytest.mark.skipif(
@@ -79,6 +83,17 @@ def plan(folder, target="demo", **given):
         return Counter()
     rows = [line.split() for line in table[1].splitlines()]
     return Counter({rule: int(count) for rule, count in rows})
+
+
+def provenance(folder, *arguments):
+    """What `ssdet provenance --json` says in a folder; exit status and the report."""
+    command = [sys.executable, "-m", "ssdet.cli", "provenance", "--json", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
 
 
 def changed(folder, **sections):
@@ -146,6 +161,8 @@ def test_plan_of_everything(tmp_path):
         "grid": 4,
         "errors": 5,
         "strips": 1,
+        "overview": 1,
+        "curves": 1,
         "demo": 1,
     }
     # Of one stream, cls: every shard has videos of one split or of both.
@@ -252,6 +269,21 @@ def test_plan_of_a_challenge_file(tmp_path):
     assert (jobs["challenge"], jobs["predict"], jobs["ensemble"]) == (1, 3, 0)
 
 
+def test_the_drawn_stages_are_those_of_the_rules(tmp_path):
+    """The overview's drawing, against Snakemake's own graph of every model's rules."""
+    others = ("spot_50", "coarse_cutmix_fine_cutmix_joint")
+    targets = ["demo", *(f"{RESULTS}/charades_{name}.json" for name in others)]
+    status, said = snakemake(tmp_path, "--rulegraph", "dot", *targets)
+    assert status == 0, said
+    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', said))
+    edges = re.findall(r"(\d+) -> (\d+)", said)
+    feeds = {name: set() for name in names.values() if name in FEEDS}
+    for source, target in edges:
+        if names[target] in feeds:
+            feeds[names[target]].add(names[source])
+    assert feeds == {stage: set(sources) for stage, sources in FEEDS.items()}
+
+
 # -------------------------------------------------------------------------- rerun rules
 
 AFTER = {  # stage -> the stages that read what it writes
@@ -268,13 +300,15 @@ AFTER = {  # stage -> the stages that read what it writes
     "train_slowfast": {"predict"},
     "train_head": {"predict"},
     "predict": {"ensemble", "figures", "grid", "errors"},
-    "ensemble": {"tables", "figures", "errors"},
+    "ensemble": {"tables", "figures", "errors", "overview", "curves"},
     "tables": set(),
     "cost": set(),
     "figures": set(),
     "grid": set(),
     "errors": set(),
     "strips": set(),
+    "overview": set(),
+    "curves": set(),
 }
 
 
@@ -372,8 +406,8 @@ def test_losses_of_one_set_leave_the_others_alone(finished):
 def test_another_member_reruns_its_ensemble_alone(finished):
     ensembles = {"fine_ensemble": ["fine_freeze", "fine_mixup"]}
     jobs = plan(finished, config=changed(finished, ensembles=ensembles))
-    assert jobs.pop("errors") == 1
-    assert jobs == {"ensemble": 1, "figures": 1, "tables": 1, "cost": 1, "demo": 1}
+    after = ("figures", "errors", "tables", "cost", "overview", "curves", "demo")
+    assert jobs == dict.fromkeys(("ensemble", *after), 1)
 
 
 def test_another_model_is_counted_and_trained_when_asked_for(finished):
@@ -703,7 +737,7 @@ def test_the_papers_tables_are_made_of_what_there_is(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_whole_chain_runs(tmp_path):
+def test_the_whole_chain_runs(tmp_path, subtests):
     """From no files at all to every result, table and figure; then reruns."""
     status, said = snakemake(tmp_path, "demo")
     assert status == 0, said
@@ -729,11 +763,40 @@ def test_the_whole_chain_runs(tmp_path):
         assert len(list(csv.DictReader(table))) == 16
     assert "|" in (folder / "tables" / "charades.md").read_text()
     figures = sorted((folder / "figures").glob("charades_*.svg"))
-    assert len(figures) == 19
+    assert len(figures) == 20
     assert len(list((folder / "tables").glob("charades_*_errors.csv"))) == 5
     assert all("<svg" in figure.read_text()[:1000] for figure in figures)
     assert not list(folder.rglob("*.tmp"))
     assert not list(folder.rglob("*.resume"))
+
+    # Every parent is named, down to the videos, and is as it was.
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    target, tiny = f"{RESULTS}/charades_ensemble.json", "config/test.yaml"
+    status, report = provenance(tmp_path, target, "--configfile", tiny, "--videos")
+    edges = [edge for node in report["nodes"] for edge in node["parents"]]
+    assert status == 0, [edge for edge in edges if edge["state"] != "ok"]
+    assert {edge["state"] for edge in edges} == {"ok"}
+    assert {node["stage"] for node in report["nodes"]} == {
+        *("ensemble", "predict", "coarse_fine", "extract_features", "fine"),
+        *("pretrain", "extract_frames", "inventory", None),
+    }
+    named = {node["path"] for node in report["nodes"] if node["path"].endswith(".csv")}
+    assert named >= {
+        f"{RESULTS}/{s}/inventory.csv" for s in ("charades", "kinetics400")
+    }
+
+    # A checkpoint that was tampered with.
+    copy = tmp_path / "copy" / RESULTS
+    shutil.copytree(folder, copy)
+    with (copy / "pretrain" / "cls" / "checkpoint.pt").open("r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"tampered")
+    status, report = provenance(tmp_path / "copy", target)
+    edges = [edge for node in report["nodes"] for edge in node["parents"]]
+    wrong = {edge["path"] for edge in edges if edge["state"] != "ok"}
+    assert status == 1
+    videos = {f"{RESULTS}/synthetic/{s}/videos" for s in ("charades", "kinetics400")}
+    assert wrong - videos == {f"{RESULTS}/pretrain/cls/checkpoint.pt"}
 
     # A second run does nothing, and a change reruns what it should, as the plans say.
     assert plan(tmp_path) == Counter()
@@ -755,4 +818,10 @@ def test_the_whole_chain_runs(tmp_path):
     # The report of it all.
     status, said = snakemake(tmp_path, "--report", "report.zip", "demo")
     assert status == 0, said
-    assert (tmp_path / "report.zip").stat().st_size > 10_000
+    assert 10_000 < (tmp_path / "report.zip").stat().st_size < 20_000_000
+    with subtests.test("the report in Chromium"):
+        complaints, shown, timelines = look_through(
+            tmp_path / "report.zip", tmp_path / "unpacked"
+        )
+        assert complaints == []
+        assert (shown, timelines) == (28, 5)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.test_workflow import RESULTS, changed, plan, snakemake
+from tests.test_workflow import RESULTS, changed, plan, provenance, snakemake
 from tests.train.spot_sets import WIDTH
 
 pytestmark = pytest.mark.skipif(
@@ -190,6 +190,11 @@ def test_from_feature_files_to_a_result(tmp_path):
     assert result["provenance"]["stage"] == "evaluate_segments"
     blind = result["metrics"]["content_free"]["most_frequent"]
     assert (blind["label"], blind["videos"]) == ("c0", 3)
+    status, report = provenance(tmp_path, target)
+    edges = {e["name"]: e for node in report["nodes"] for e in node["parents"]}
+    assert (status, {edge["state"] for edge in edges.values()}) == (0, {"ok"})
+    assert edges["features"]["path"] == "features"
+    assert {"detections", "checkpoint", "init", "features_table"} <= edges.keys()
     assert plan(tmp_path, target, config=config) == {}
     given = {"tables": {"mine": "videos.csv"}, "report": report}
     other = own(tmp_path, **given, detect={"sigma": 0.5})

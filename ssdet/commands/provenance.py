@@ -67,16 +67,8 @@ def _verify(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(show.as_json(root, compared), indent=2))
     else:
-        from rich.console import Console
-
-        console = Console(width=None if sys.stdout.isatty() else WIDE)
-        console.print(show.tree(root))
-        for line in show.summary(root, compared):
-            console.print(line, markup=False, highlight=False)
+        show.print_tree(root, compared)
     return int(show.fails(root))
-
-
-WIDE = 1000  # characters: paths in files and pipes are not broken
 
 
 def _configuration(given: list[Path], nodes: list[Node]) -> tuple[Config | None, str]:

@@ -7,14 +7,14 @@ step, slot), so a batch is the same whoever loads it and whenever.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from ssdet.randomness import generator, seed_of
 
@@ -166,8 +166,43 @@ def load_in_order(
 
 
 def collate(items: Sequence[Item]) -> Item:
-    """Stack clips, padded with zeros at the end of each axis to the longest."""
+    """Stack clips, padded with zeros at the end of each axis to the longest.
+
+    Clips that lie in memory in another order of axes stay so: moving pixels costs less
+    on the device. In a worker the batch is made in the memory that processes share.
+    """
     return {name: _stack([item[name] for item in items]) for name in items[0]}
+
+
+def copied_ahead(batches: Iterable[Item], device: torch.device) -> Iterator[Item]:
+    """Batches on a device; on a GPU each is copied while the one before is worked on.
+
+    Args:
+        batches: of pinned memory, if the device is a GPU.
+        device: where they are wanted.
+    """
+    if device.type != "cuda":
+        for batch in batches:
+            yield to_device(batch, device)
+        return
+    stream = torch.cuda.Stream(device)
+    before: tuple[Item, torch.cuda.Event] | None = None
+    for batch in batches:
+        with torch.cuda.stream(stream):
+            copied = to_device(batch, device), stream.record_event()
+        if before is not None:
+            yield _arrived(*before, device)
+        before = copied
+    if before is not None:
+        yield _arrived(*before, device)
+
+
+def _arrived(batch: Item, copied: torch.cuda.Event, device: torch.device) -> Item:
+    current = torch.cuda.current_stream(device)
+    current.wait_event(copied)
+    for x in batch.values():
+        x.record_stream(current)  # its memory is not given away before it is used
+    return batch
 
 
 def to_device(batch: Mapping[str, Tensor], device: torch.device) -> Item:
@@ -189,10 +224,14 @@ class _Numbered(Dataset[Item]):
 
 
 def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    first = tensors[0]
     longest = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
     if all(list(t.shape) == longest for t in tensors):
-        return torch.stack(list(tensors))
-    out = tensors[0].new_zeros((len(tensors), *longest))
+        order = sorted(range(first.dim()), key=first.stride, reverse=True)
+        back = [0, *(1 + order.index(axis) for axis in range(first.dim()))]
+        stacked: Tensor = default_collate([t.permute(order) for t in tensors])
+        return stacked.permute(back)
+    out = first.new_zeros((len(tensors), *longest))
     for row, tensor in zip(out, tensors, strict=True):
         row[tuple(slice(size) for size in tensor.shape)] = tensor
     return out

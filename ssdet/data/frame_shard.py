@@ -1,10 +1,11 @@
-"""Writes the packed frames of a shard of videos: JPEG bytes in one HDF5 file.
+"""Writes the packed frames of a shard of videos: coded bytes in one HDF5 file.
 
-    /jpeg     (bytes,) uint8, the JPEG files of all frames, one after the other
+    /jpeg     (bytes,) uint8, the JPEG files of all frames, one after the other; or
+    /packets  (bytes,) uint8, the packets of short-GOP video (`short_gop.py`)
     /offsets  (N,) int64, first byte of each frame; frames that show the same picture
               share their bytes
     /lengths  (N,) int32, bytes of each frame
-    /crc32    (N,) uint32, of the bytes of each frame
+    /checksums  (N,) uint32, CRC-32 of these bytes
     /index    video_id, first (row of its first frame), frames, fps, duration_s, height,
               width; sorted by video_id
 
@@ -22,28 +23,30 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdet.data.checksums import NAME, crc32, seal
+from ssdet.data.checksums import crc32, seal
 from ssdet.data.hdf5 import set_attributes
 from ssdet.data.hdf5_file import create
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_frames", 1
+VIDEO = "video"  # the attribute `storage`; shards of JPEG have none
 COPIED = 1 << 24  # bytes that are copied at a time
 
 
 @dataclass(frozen=True)
 class PackedVideo:
-    """The JPEG frames of one video, still in a file of their own.
+    """The coded frames of one video, still in a file of their own.
 
     Attributes:
         video_id: its name.
-        file: JPEG bytes.
+        file: JPEG bytes, or packets.
         offsets: (n,) int64, first byte of each frame in `file`.
         lengths: (n,) int32, bytes of each frame.
         fps: frames/s at which the n frames lie.
         duration_s: of the video.
         height: pixels.
         width: pixels.
+        checksums: (n,) uint32, CRC-32 of each packet; None: JPEG.
     """
 
     video_id: str
@@ -54,6 +57,7 @@ class PackedVideo:
     duration_s: float
     height: int
     width: int
+    checksums: NDArray[np.uint32] | None = None
 
 
 def write_frames(
@@ -78,17 +82,20 @@ def write_frames(
     with atomic(path) as temporary, create(temporary) as file:
         set_attributes(file, {"format": FORMAT, "version": VERSION, **attributes})
         set_attributes(file, {"axes": "THWC"})
-        jpeg = file.create_dataset("jpeg", (sum(sizes),), np.uint8)
+        packets = attributes.get("storage") == VIDEO
+        coded = "packets" if packets else "jpeg"
+        data = file.create_dataset(coded, (sum(sizes),), np.uint8)
         offsets = file.create_dataset("offsets", (sum(counts),), np.int64)
         lengths = file.create_dataset("lengths", (sum(counts),), np.int32)
-        sums = file.create_dataset(NAME, (sum(counts),), np.uint32)
+        sums = file.create_dataset("checksums", (sum(counts),), np.uint32)
         start = first = 0
         index = []
         for video, size, count in zip(videos, sizes, counts, strict=True):
-            _copy(video.file, jpeg, start)
+            _copy(video.file, data, start)
             offsets[first : first + count] = video.offsets + start
             lengths[first : first + count] = video.lengths
-            sums[first : first + count] = _sums(video, size)
+            known = video.checksums
+            sums[first : first + count] = _sums(video, size) if known is None else known
             name = video.video_id.encode()
             shape = (video.height, video.width)
             index.append((name, first, count, video.fps, video.duration_s, *shape))

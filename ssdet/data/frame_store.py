@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ssdet.data.checksums import crc32, mismatch
+from ssdet.data.coded_frames import read_jpegs, read_packets
 from ssdet.data.frame_shard import FORMAT, VERSION
 from ssdet.data.hdf5 import damage
 from ssdet.data.shard_folder import Kind, ShardFolder
@@ -19,6 +19,7 @@ from ssdet.data.shard_folder import Kind, ShardFolder
 REMEDY = "run extract_frames again"
 KIND = Kind("frames", FORMAT, VERSION, "offsets", "first", "frames", REMEDY)
 CPU = torch.device("cpu")
+WHOLE = (slice(None), slice(None))  # of a frame
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class FrameStore:
         """
         self._shards = ShardFolder(folder, names, KIND)
         self.attributes = self._shards.attributes
+        self._gop: int | None = self.attributes.get("gop")  # of video; JPEG has none
 
     @property
     def folder(self) -> Path:
@@ -91,6 +93,7 @@ class FrameStore:
         video_id: str,
         indices: Sequence[int] | Tensor,
         device: torch.device = CPU,
+        part: tuple[slice, slice] = WHOLE,
     ) -> Tensor:
         """Decode frames of a video.
 
@@ -98,9 +101,11 @@ class FrameStore:
             video_id: the video.
             indices: n frames from 0, in any order; each is decoded once.
             device: where to decode; the result lies there.
+            part: rows and columns of a frame that are wanted.
 
         Returns:
-            RGB (3, n, H, W), uint8.
+            RGB (3, n, H, W), uint8; in memory (n, H, W, 3), in which it is decoded
+            and which resizing likes best.
 
         Raises:
             ValueError: there is no such video or frame, or its bytes are damaged.
@@ -113,49 +118,41 @@ class FrameStore:
                 f"video {video_id} has frames 0 to {info.frames - 1}, asked for"
                 f" {', '.join(map(str, wrong[:20]))}"
             )
-        size = (3, len(wanted), info.height, info.width)
-        video = torch.empty(size, dtype=torch.uint8, device=device)
-        if not wanted:
-            return video
+        rows, columns = (
+            len(range(*side.indices(length)))
+            for side, length in zip(part, (info.height, info.width), strict=True)
+        )
+        frames = torch.empty(
+            (len(wanted), rows, columns, 3), dtype=torch.uint8, device=device
+        )
+        if wanted:
+            self._fill(frames, video_id, wanted, part)
+        return frames.permute(3, 0, 1, 2)  # (3, n, H, W)
+
+    def _fill(
+        self,
+        frames: Tensor,
+        video_id: str,
+        wanted: list[int],
+        part: tuple[slice, slice],
+    ) -> None:
+        """Decode frames, and copy their part as soon as it is decoded."""
         shard, row = self._shards.find(video_id)
-        first, lowest = int(row["first"]), min(wanted)
-        rows = slice(first + lowest, first + max(wanted) + 1)
-        columns: dict[tuple[int, int], list[int]] = {}  # bytes -> where they are shown
+        data = partial(self._shards.data, shard)
+        size = (int(row["height"]), int(row["width"]))
         with damage(self.folder / shard, REMEDY):
-            offsets = self._shards.data(shard, "offsets")[rows].tolist()
-            lengths = self._shards.data(shard, "lengths")[rows].tolist()
-            for column, index in enumerate(wanted):
-                place = (offsets[index - lowest], lengths[index - lowest])
-                columns.setdefault(place, []).append(column)
-            jpeg = self._shards.data(shard, "jpeg")
-            encoded = []
-            sums = self._shards.checksums(shard, rows)
-            for (start, length), shown_at in columns.items():
-                data = jpeg[start : start + length]
-                if sums is not None and sums[wanted[shown_at[0]] - lowest] != crc32(
-                    data
-                ):
-                    raise mismatch(f"a frame of video {video_id}")
-                encoded.append(torch.from_numpy(data))
-        pictures = self._decode(encoded, video_id, shard, device)
-        for picture, shown_at in zip(pictures, columns.values(), strict=True):
-            for column in shown_at:
-                video[:, column] = picture
-        return video
-
-    def _decode(
-        self, encoded: list[Tensor], video_id: str, shard: str, device: torch.device
-    ) -> list[Tensor]:
-        from torchvision.io import ImageReadMode, decode_jpeg
-
+            if self._gop is None:
+                sums = self._shards.optional(shard, "checksums")
+                coded = read_jpegs(data, int(row["first"]), wanted, sums)
+            else:
+                coded = read_packets(data, int(row["first"]), wanted, self._gop)
         try:
-            with warnings.catch_warnings():
-                # torchvision advises another package, which needs ffmpeg's libraries.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                if device.type == "cuda":
-                    return decode_jpeg(encoded, mode=ImageReadMode.RGB, device=device)
-                return [decode_jpeg(data, mode=ImageReadMode.RGB) for data in encoded]
-        except RuntimeError as error:
+            pictures = coded.decode(size, frames.device)
+            for picture, positions in zip(pictures, coded.positions, strict=True):
+                frames[positions[0]] = picture[part]
+                for position in positions[1:]:
+                    frames[position] = frames[positions[0]]
+        except ValueError as error:
             raise ValueError(
                 f"{self.folder / shard}: a frame of video {video_id} cannot be decoded"
                 f" ({error}); {REMEDY}"

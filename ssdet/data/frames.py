@@ -1,4 +1,4 @@
-"""The stage `extract_frames`: the frames of one shard of videos, packed as JPEG."""
+"""The stage `extract_frames`: the frames of one shard of videos, packed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from ssdet.config import FramesConfig
-from ssdet.data.frame_shard import PackedVideo, write_frames
+from ssdet.config import StoredFrames
+from ssdet.data.frame_shard import VIDEO, PackedVideo, write_frames
 from ssdet.data.inventory import read_inventory
 from ssdet.data.pack import Failed, PackJob, died, pack_video
 from ssdet.data.parallel import run_each
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments().parse_args(argv)
     started = now()
     fps = json.loads(args.dataset)["fps"]
-    cfg = FramesConfig.model_validate_json(args.frames)
+    cfg = StoredFrames.model_validate_json(args.frames)
     rows = {row.video_id: row for row in read_inventory(args.inventory)}
     ids = ids_of_shard(rows, args.shard, cfg.shard_videos)
     with parts_folder(args.out) as parts:
@@ -58,9 +59,8 @@ def main(argv: list[str] | None = None) -> None:
                 row.sha256,
                 row.frames,
                 fps or row.fps,
-                cfg.short_side,
-                cfg.jpeg_quality,
-                parts / f"{number}.jpegs",
+                cfg,
+                parts / f"{number}.coded",
                 row.fps if is_frame_folder(Path(row.path)) else None,
             )
             for number, row in enumerate(map(rows.__getitem__, ids))
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
             "shard": args.shard,
             "fps": fps or "native",
             "short_side": cfg.short_side,
-            "jpeg_quality": cfg.jpeg_quality,
+            **coding(cfg),
             "shard_videos": cfg.shard_videos,
             "inventory_sha256": sha256(args.inventory),
         }
@@ -101,6 +101,13 @@ def main(argv: list[str] | None = None) -> None:
         len(packed),
         len(ids) - len(packed),
     )
+
+
+def coding(cfg: StoredFrames) -> dict[str, Any]:
+    """Attributes that tell how the frames are coded; `gop` marks video."""
+    if cfg.video is not None:
+        return {"storage": VIDEO, **cfg.video.model_dump(mode="json")}
+    return {"jpeg_quality": cfg.jpeg_quality}
 
 
 def pack_all(

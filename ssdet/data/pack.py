@@ -1,17 +1,27 @@
-"""Packs the frames of one video as JPEG, at a given rate and size."""
+"""Packs the frames of one video, at a given rate and size: as JPEG or as video."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
+from ssdet.config import StoredFrames
 from ssdet.data.frame_folder import FrameFolder
 from ssdet.data.frame_shard import PackedVideo
-from ssdet.data.picture_sources import FolderSource, Source, VideoSource
+from ssdet.data.picture_sources import (
+    Encode,
+    FolderSource,
+    Source,
+    VideoSource,
+    encode_jpeg,
+)
 from ssdet.data.sampling import frames_in
+from ssdet.data.short_gop import GopEncoder
 from ssdet.data.video import Video, VideoError
 from ssdet.files import OF_DISKS, sha256, writing
 
@@ -26,9 +36,8 @@ class PackJob:
         sha256: of the video file or of all frames, as the inventory has it.
         frames: how many it holds, as the inventory has it.
         fps: frames/s that are wanted.
-        short_side: pixels.
-        jpeg_quality: 1 to 100.
-        out: the file for the JPEG bytes.
+        stored: size and coding of the frames.
+        out: the file for the coded frames.
         folder_fps: rate of a folder of frames; None: `path` is a video file.
     """
 
@@ -37,8 +46,7 @@ class PackJob:
     sha256: str
     frames: int
     fps: float
-    short_side: int
-    jpeg_quality: int
+    stored: StoredFrames
     out: Path
     folder_fps: float | None = None
 
@@ -53,7 +61,7 @@ class Failed:
 
 
 def pack_video(job: PackJob) -> PackedVideo | Failed:
-    """Decode a video, write its JPEG frames to `job.out`."""
+    """Decode a video, write its coded frames to `job.out`."""
     try:
         if job.folder_fps is None:
             found = sha256(job.path)
@@ -105,40 +113,52 @@ class Sampler:
 
 
 def _pack(job: PackJob) -> PackedVideo | Failed:
-    recipe = job.short_side, job.jpeg_quality
+    side, encode = job.stored.short_side, encoder(job.stored)
     if job.folder_fps is not None:
-        return _pack_source(job, FolderSource(job.path, job.folder_fps, *recipe))
+        keep = job.stored.jpeg_quality is not None
+        source = FolderSource(job.path, job.folder_fps, side, encode, keep)
+        return _pack_source(job, source)
     with Video(job.path) as video:
-        return _pack_source(job, VideoSource(video, *recipe))
+        return _pack_source(job, VideoSource(video, side, encode))
+
+
+def encoder(stored: StoredFrames) -> Encode:
+    """What codes the pictures of one video, in order."""
+    if stored.video is not None:
+        return GopEncoder(stored.video.gop, stored.video.crf)
+    assert stored.jpeg_quality is not None
+    return partial(encode_jpeg, quality=stored.jpeg_quality)
 
 
 def _pack_source(job: PackJob, source: Source) -> PackedVideo | Failed:
     sampler = Sampler(job.fps)
     decoded, end_s = 0, 0.0
-    jpeg: Callable[[], bytes] | None = None
+    code: Callable[[], bytes] | None = None
     offsets: list[int] = []
     lengths: list[int] = []
+    checksums: list[int] = []
     with open(job.out, "wb") as file:
 
         def store(data: bytes, copies: int) -> None:
             offsets.extend([file.tell()] * copies)
             lengths.extend([len(data)] * copies)
+            checksums.extend([crc32(data)] * copies)
             file.write(data)
 
-        for end_s, jpeg in source.frames():
+        for end_s, code in source.frames():
             decoded += 1
             copies = sampler.copies(end_s)
             if copies:
-                store(jpeg(), copies)
-        if jpeg is None or decoded != job.frames:
+                store(code(), copies)
+        if code is None or decoded != job.frames:
             return _failed(
                 job, f"{decoded} frames were decoded, the inventory has {job.frames}"
             )
         excess = sampler.excess(end_s)
         if excess < 0:
-            store(jpeg(), -excess)
+            store(code(), -excess)
         elif excess > 0:
-            del offsets[-excess:], lengths[-excess:]
+            del offsets[-excess:], lengths[-excess:], checksums[-excess:]
         return PackedVideo(
             job.video_id,
             job.out,
@@ -147,6 +167,7 @@ def _pack_source(job: PackJob, source: Source) -> PackedVideo | Failed:
             job.fps,
             round(end_s, 9),
             *source.upright,
+            None if job.stored.video is None else np.array(checksums, np.uint32),
         )
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a video in order, as JPEG: of a video file or a folder of frames."""
+"""The pictures of a video in order, coded: of a video file or a folder of frames."""
 
 from __future__ import annotations
 
@@ -21,38 +21,40 @@ from ssdet.data.video import (
     target_size,
 )
 
+Encode = Callable[[Picture], bytes]
+
 
 class Source(Protocol):
     """The pictures of a video in order."""
 
     def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
-        """When each picture is no longer shown, s, and what makes it a JPEG file."""
+        """When each picture is no longer shown, s, and what codes it."""
 
     @property
     def upright(self) -> tuple[int, int]:
-        """Height and width of the JPEG files made so far."""
+        """Height and width of the pictures coded so far."""
 
 
 class VideoSource:
     """Frames of a video file; all have the size that suits the first one."""
 
-    def __init__(self, video: Video, short_side: int, quality: int) -> None:
+    def __init__(self, video: Video, short_side: int, encode: Encode) -> None:
         """Begin with the first frame.
 
         Args:
             video: an open file.
-            short_side: pixels of the JPEG files.
-            quality: of the JPEG files, 1 to 100.
+            short_side: pixels of the coded pictures.
+            encode: codes a picture.
         """
         self._video = video
-        self._short_side, self._quality = short_side, quality
+        self._short_side, self._encode = short_side, encode
         self._size: tuple[int, int] | None = None
         self._turn = 0
 
     def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
-        """When each frame is no longer shown, s, and what makes it a JPEG file."""
+        """When each frame is no longer shown, s, and what codes it."""
         for shown in self._video.frames():
-            yield shown.end_s, partial(self._jpeg, shown)
+            yield shown.end_s, partial(self._code, shown)
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -60,36 +62,39 @@ class VideoSource:
         height, width = self._size or (0, 0)
         return (height, width) if self._turn in (0, 180) else (width, height)
 
-    def _jpeg(self, shown: Shown) -> bytes:
+    def _code(self, shown: Shown) -> bytes:
         frame = shown.frame
         if self._size is None:
             self._size = target_size(frame.height, frame.width, self._short_side)
             self._turn = rotation(frame)
-        return encode_jpeg(picture(frame, *self._size, self._turn), self._quality)
+        return self._encode(picture(frame, *self._size, self._turn))
 
 
 class FolderSource:
-    """Frames of a folder; those that have the wanted size already stay as they are."""
+    """Frames of a folder."""
 
-    def __init__(self, path: str, fps: float, short_side: int, quality: int) -> None:
+    def __init__(
+        self, path: str, fps: float, short_side: int, encode: Encode, keep: bool
+    ) -> None:
         """List the folder.
 
         Args:
             path: of the folder.
             fps: rate at which its frames lie.
-            short_side: pixels of the JPEG files.
-            quality: of the JPEG files that are made anew, 1 to 100.
+            short_side: pixels of the coded pictures.
+            encode: codes a picture.
+            keep: JPEG files that have the wanted size already stay as they are.
         """
         self._folder, self._fps = FrameFolder(path), fps
-        self._short_side, self._quality = short_side, quality
+        self._short_side, self._encode, self._keep = short_side, encode, keep
         self.upright = (0, 0)
 
     def frames(self) -> Iterator[tuple[float, Callable[[], bytes]]]:
-        """When each frame is no longer shown, s, and what makes it a JPEG file."""
+        """When each frame is no longer shown, s, and what codes it."""
         for number, file in enumerate(self._folder.frames, start=1):
-            yield number / self._fps, partial(self._jpeg, file)
+            yield number / self._fps, partial(self._code, file)
 
-    def _jpeg(self, file: Path) -> bytes:
+    def _code(self, file: Path) -> bytes:
         from PIL import Image
 
         data = file.read_bytes()
@@ -100,10 +105,11 @@ class FolderSource:
             pixels = image.convert("RGB")  # decodes
         except OSError as error:
             raise VideoError(f"the frame {file.name} is damaged: {error}") from None
-        if image.size == (width, height):
+        if pixels.size != (width, height):
+            pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
+        elif self._keep:
             return data
-        scaled = pixels.resize((width, height), Image.Resampling.BILINEAR)
-        return encode_jpeg(np.asarray(scaled), self._quality)
+        return self._encode(np.asarray(pixels))
 
 
 def encode_jpeg(image: Picture, quality: int) -> bytes:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssdet.config import canonical_json
-from ssdet.data.checksums import NAME, sealed
+from ssdet.data.checksums import sealed
 from ssdet.data.hdf5 import damage, get_attributes, open_complete, shown
 from ssdet.files import sha256_text
 
@@ -200,15 +200,13 @@ class ShardFolder:
             kept[key] = file[key]
         return kept[key]
 
-    def checksums(self, name: str, rows: slice) -> npt.NDArray[np.uint32] | None:
-        """The checksums of rows of a shard; None if it has none.
+    def optional(self, name: str, key: str) -> h5py.Dataset | None:
+        """As `data`, or None: files of earlier versions have no checksums.
 
         Raises:
             ValueError: as `open`.
         """
-        if NAME not in self.open(name):
-            return None
-        return np.asarray(self.data(name, NAME)[rows])
+        return self.data(name, key) if key in self.open(name) else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_files": OrderedDict(), "_data": {}}

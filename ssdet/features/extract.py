@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from ssdet.config import FeaturesConfig, FramesConfig
+from ssdet.config import FeaturesConfig, StoredFrames
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import VideoFeatures, write_features
 from ssdet.data.sampling import Timeline
@@ -92,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def shard_records(videos: setup.Videos, args: argparse.Namespace) -> list[VideoRecord]:
     """The usable videos of the split that lie in the shard."""
-    shard_videos = FramesConfig.model_validate_json(args.frames).shard_videos
+    shard_videos = StoredFrames.model_validate_json(args.frames).shard_videos
     everything = [record.video_id for record in videos.dataset.records]
     inside = set(ids_of_shard(everything, args.shard, shard_videos))
     return [

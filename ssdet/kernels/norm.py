@@ -8,6 +8,7 @@ from sums over each clip, (B, C), that compiled code computes; what is made of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -97,9 +98,7 @@ def norm_act(
         activation: `relu` if there is `other`.
         other: like `x`.
     """
-    out: Tensor = _NormAct.apply(
-        x, weight, bias, other, None, None, None, None, statistics, activation
-    )
+    out: Tensor = _NormAct.apply(x, weight, bias, other, statistics, activation)
     return out
 
 
@@ -120,12 +119,13 @@ def norm_silu(
             biases (C,), of squeeze-excitation; None: no gate.
         statistics: of the whole `x`, with `clip_mean` if there is a gate.
     """
-    layers = gate or (None,) * 4
-    out: Tensor = _NormAct.apply(x, weight, bias, None, *layers, statistics, "silu")
+    out: Tensor = _NormAct.apply(
+        x, weight, bias, None, statistics, "silu", *(gate or ())
+    )
     return out
 
 
-def _excite(mean: Tensor, gate: Gate) -> tuple[Tensor, Tensor]:
+def excite(mean: Tensor, gate: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Squeeze-excitation of means (B, C), in float64: hidden (B, R), factors (B, C)."""
     reduce, reduce_bias, expand, expand_bias = (
         layer.flatten(1).double() if layer.ndim > 1 else layer.double()
@@ -144,24 +144,20 @@ class _NormAct(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         other: Tensor | None,
-        reduce: Tensor | None,
-        reduce_bias: Tensor | None,
-        expand: Tensor | None,
-        expand_bias: Tensor | None,
         statistics: Statistics,
         activation: Activation,
+        *layers: Tensor,
     ) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last_3d)
         if other is not None:
             other = other.contiguous(memory_format=torch.channels_last_3d)
         scale = weight.double() * statistics.inverse
         shift = bias.double() - statistics.mean * scale
-        layers = (reduce, reduce_bias, expand, expand_bias)
-        if reduce is None:
+        if not layers:
             out = apply(x, scale, shift, activation, other)
         else:
             assert statistics.clip_mean is not None
-            _, factor = _excite(statistics.clip_mean * scale + shift, layers)
+            _, factor = excite(statistics.clip_mean * scale + shift, layers)
             out = apply(x, scale * factor, shift * factor, activation)
         kept = None if other is None else out
         ctx.save_for_backward(x, kept, weight, bias, *layers)
@@ -181,14 +177,14 @@ class _NormAct(torch.autograd.Function):
         scale = weight.double() * inverse
         shift = bias.double() - mean * scale
         given = (gradient, x, out)
-        to_layers: tuple[Tensor | None, ...] = (None,) * 4
-        if layers[0] is None:
+        to_layers: tuple[Tensor, ...] = ()
+        if not layers:
             factor, to_mean = torch.ones_like(scale), torch.zeros_like(scale)
             sums, products = _reduce(given, scale, shift, mean, ctx.activation)
         else:
             assert statistics.clip_mean is not None
             clip_mean = statistics.clip_mean * scale + shift
-            hidden, factor = _excite(clip_mean, layers)
+            hidden, factor = excite(clip_mean, layers)
             sums, products = _reduce(
                 given, scale * factor, shift * factor, mean, ctx.activation
             )
@@ -227,7 +223,7 @@ class _NormAct(torch.autograd.Function):
         )
         to_weight = (products * inverse).sum(0).to(weight.dtype)
         to_bias = sums.sum(0).to(bias.dtype)
-        return to_x, to_weight, to_bias, to_other, *to_layers, None, None
+        return to_x, to_weight, to_bias, to_other, None, None, *to_layers
 
 
 def _reduce(
@@ -251,7 +247,7 @@ def _reduce(
 def _excite_backward(
     gradient: Tensor, mean: Tensor, hidden: Tensor, factor: Tensor, layers: Any
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Gradients of `_excite` for its input and its layers."""
+    """Gradients of `excite` for its input and its layers."""
     with torch.autocast("cpu", enabled=False):
         outer = gradient * factor * (1 - factor)  # (B, C)
         inner = outer @ layers[2].flatten(1).double() * (hidden > 0)  # (B, R)

@@ -117,6 +117,47 @@ def _multiply(
     )
 
 
+def widen(
+    x: Tensor,
+    expand: PointwiseConv3d,
+    norm: tuple[Tensor, Tensor],
+    weight: Tensor,
+    stride: int,
+    silu: tuple[Tensor, Tensor] | None,
+) -> Tensor:
+    """A 1x1x1 convolution with norm and ReLU, then a depthwise 3x3x3, no gradients.
+
+    The wide map in between is never in memory as a whole.
+
+    Args:
+        x: (B, C, T, H, W), covered by the compiled kernels, `expand.takes_norm` of it.
+        expand: the 1x1x1 convolution, to C' channels.
+        norm: scale and shift (C',) after it.
+        weight: (C', 1, 3, 3, 3).
+        stride: of the depthwise convolution in space, 1 or 2.
+        silu: scale and shift (C',) after it, then SiLU; None: nothing follows.
+
+    Returns:
+        (B, C', T, ceil(H / stride), ceil(W / stride)).
+    """
+    if torch.is_autocast_enabled("cpu") and x.dtype == torch.float32:
+        x = x.to(torch.get_autocast_dtype("cpu"))
+    x, dtype = x.contiguous(memory_format=LAST), DTYPES[x.dtype]
+    batch, inputs, frames, height, width = x.shape
+    sides = (-(-side // stride) for side in (height, width))
+    shape = (batch, len(weight), frames, *sides)
+    out = torch.empty(shape, dtype=x.dtype, memory_format=LAST)
+    matrices = (expand.weight.flatten(1), weight.to(x.dtype).flatten(1))
+    first, taps = (matrix.T.to(dtype).contiguous() for matrix in matrices)
+    scale, shift = (each.to(dtype) for each in norm)
+    after = (None, None) if silu is None else [each.to(dtype) for each in silu]
+    sizes = (batch, frames, height, width, inputs, len(weight), stride)
+    threads = torch.get_num_threads()
+    arguments = (x, first, scale, shift, taps, *after, out, (*sizes, threads))
+    call("widen_forward", x.dtype, *arguments)
+    return out
+
+
 @cache
 def _has_amx() -> bool:
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +16,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ssdet.kernels.depthwise import depthwise_conv3d
 from ssdet.kernels.library import covers
-from ssdet.kernels.norm import Statistics, norm_silu
-from ssdet.kernels.pointwise import PointwiseConv3d
+from ssdet.kernels.norm import Statistics, apply, moments, norm_silu
+from ssdet.kernels.pointwise import PointwiseConv3d, widen
 from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import SqueezeExcite
 from ssdet.models.sub_batch_norm import SubBatchNorm3d, recomputing
@@ -113,6 +112,8 @@ class Bottleneck(nn.Module):
     def _compiled(self, x: Tensor) -> Tensor:
         """The same on compiled kernels: norms in one with what follows them."""
         x = x.contiguous(memory_format=torch.channels_last_3d)
+        if self._evaluates(self.expand, x):
+            return self._evaluate(x)
         frames = None if self.training else self.frames_at_once
         inner = in_pieces(self._widen_compiled, frames, 1, x)
         gated = self.squeeze_excite is not None
@@ -121,8 +122,34 @@ class Bottleneck(nn.Module):
             partial(self._narrow_compiled, statistics), frames, 0, inner, x
         )
 
+    def _evaluates(self, conv: PointwiseConv3d, x: Tensor) -> bool:
+        """Whether nothing is learned, and a norm can be taken in one with `conv`."""
+        fixed = not self.training and not torch.is_grad_enabled()
+        return fixed and conv.takes_norm(x)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        """Without gradients; of the widest maps, only what the cache holds."""
+        scale, shift = self.depthwise_norm.scale_and_shift()
+        gate = self.squeeze_excite
+        inner = widen(
+            x,
+            self.expand,
+            self.expand_norm.scale_and_shift(),
+            self.depthwise.weight,
+            self.depthwise.stride,
+            (scale, shift) if gate is None else None,
+        )
+        if gate is not None:
+            factor = gate.factors(moments(inner)[0] * scale + shift)  # (B, inner)
+            apply(inner, scale * factor, shift * factor, "silu", out=inner)
+        if self.shortcut is not None and self.shortcut_norm is not None:
+            norm = self.shortcut_norm.scale_and_shift()
+            x = self.shortcut.with_norm(x, *norm, "none")
+        norm = self.project_norm.scale_and_shift()
+        return self.project.with_norm(inner, *norm, "relu", x)
+
     def _widen_compiled(self, x: Tensor) -> Tensor:
-        return self.depthwise(_conv_norm(self.expand, self.expand_norm, x, "relu"))
+        return self.depthwise(self.expand_norm.relu(self.expand(x)))
 
     def _narrow_compiled(
         self, statistics: Statistics, inner: Tensor, x: Tensor
@@ -130,23 +157,10 @@ class Bottleneck(nn.Module):
         norm = self.depthwise_norm
         gate = None if self.squeeze_excite is None else self.squeeze_excite.layers
         inner = norm_silu(inner, norm.weight, norm.bias, gate, statistics)
+        out = self.project(inner)
         if self.shortcut is not None and self.shortcut_norm is not None:
-            x = _conv_norm(self.shortcut, self.shortcut_norm, x, "none")
-        return _conv_norm(self.project, self.project_norm, inner, "relu", x)
-
-
-def _conv_norm(
-    conv: PointwiseConv3d,
-    norm: SubBatchNorm3d,
-    x: Tensor,
-    activation: Literal["none", "relu"],
-    other: Tensor | None = None,
-) -> Tensor:
-    """Convolve, normalise, add `other`, rectify: at once where nothing is learned."""
-    if not norm.training and not torch.is_grad_enabled() and conv.takes_norm(x):
-        return conv.with_norm(x, *norm.scale_and_shift(), activation, other)
-    out = conv(x)
-    return norm(out) if activation == "none" else norm.relu(out, other)
+            x = self.shortcut_norm(self.shortcut(x))
+        return self.project_norm.relu(out, x)
 
 
 def recompute_blocks(model: nn.Module) -> None:

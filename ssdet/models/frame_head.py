@@ -11,6 +11,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssdet.kernels.pointwise import PointwiseConv3d
+
 Mode = Literal["loc", "class"]
 HEAD = "head"  # name of what the classifier reads, among the cached features
 
@@ -41,7 +43,7 @@ class FrameHead(nn.Module):
         if mode not in ("loc", "class"):
             raise ValueError(f"mode must be 'loc' or 'class', got {mode!r}")
         self.mode: Mode = mode
-        self.fc1 = nn.Conv3d(channels, width, 1, bias=False)
+        self.fc1 = PointwiseConv3d(channels, width)
         self.dropout = nn.Dropout(dropout)
         self.fc2 = nn.Linear(width, classes)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssdet.kernels.norm import excite
+
 
 def round_width(width: float) -> int:
     """Round to a multiple of 8, at least 8 and never below 90 % of `width`."""
@@ -36,6 +38,10 @@ class SqueezeExcite(nn.Module):
         assert first.bias is not None
         assert second.bias is not None
         return first.weight, first.bias, second.weight, second.bias
+
+    def factors(self, mean: Tensor) -> Tensor:
+        """The factors (B, C) in float64 for clips of these means (B, C)."""
+        return excite(mean.double(), self.layers)[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """The factors (B, C, 1, 1, 1) in (0, 1) for the channels of (B, C, T, H, W)."""

@@ -1,6 +1,6 @@
 """The stage `figures`: AP of every class, and scores over time of a few test videos.
 
-The files are SVG, the same bytes for the same input.
+The files are SVG and a page to look around in, the same bytes for the same input.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from ssdet.data.inventory import read_inventory
 from ssdet.data.predictions import Predictions
 from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
 from ssdet.evaluate.protocol import evaluated_videos
-from ssdet.files import atomic, sha256
+from ssdet.files import atomic, sha256, write_text
 from ssdet.report.ap_figure import ap_figure
 from ssdet.report.tables import read_result
 from ssdet.report.timeline_figure import choose_videos, timeline_figure
+from ssdet.report.timeline_page import timeline_page
 from ssdet.stage import StageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-REVISION = 1
+REVISION = 2
 STYLE = {
     "svg.hashsalt": "ssdet",  # else ids in the file are random
     "font.family": "DejaVu Sans",
@@ -53,11 +54,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--videos", type=int, required=True, help="in the timeline")
     parser.add_argument("--out-ap", type=Path, required=True, help="SVG")
     parser.add_argument("--out-timeline", type=Path, required=True, help="SVG")
+    parser.add_argument("--out-page", type=Path, required=True, help="HTML")
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read arguments, draw both figures."""
+    """Read arguments, draw both figures, write the page."""
     args = arguments().parse_args(argv)
     recipe = DatasetRecipe.model_validate_json(args.dataset)
     result = read_result(args.result)
@@ -79,7 +81,8 @@ def main(argv: list[str] | None = None) -> None:
             timeline_figure(result, chosen, streams, dataset.classes),
             args.out_timeline,
         )
-    log.info("figures in %s and %s", args.out_ap, args.out_timeline)
+    write_text(args.out_page, timeline_page(result, chosen, streams, dataset.classes))
+    log.info("in %s, %s and %s", args.out_ap, args.out_timeline, args.out_page)
 
 
 def refuse_other_members(

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from ssdet.augment import policy
+from ssdet.augment.cropped_frames import read_centre
 from ssdet.augment.cutmix import ViewDraw
 from ssdet.augment.freeze import FreezeDraw
 from ssdet.augment.pairs import PairDraw
 from ssdet.augment.soft_labels import SoftLabels
-from ssdet.augment.spatial import normalise, test_crop
+from ssdet.augment.spatial import normalise
 from ssdet.config import AugmentConfig, DatasetRecipe
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.clip_sampling import validation_windows
@@ -151,7 +152,7 @@ def _clip(
 ) -> Tensor:
     total = videos.store.info(record.video_id).frames
     frames = validation_windows(total, samples, stride)[0]
-    return test_crop(videos.store.read(record.video_id, frames), crop)
+    return read_centre(videos.store, record.video_id, frames, crop)
 
 
 if __name__ == "__main__":

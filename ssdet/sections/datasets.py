@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
+from pydantic import (
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
-from ssdet.sections.base import Fraction, Name, Section, Triple
+from ssdet.sections.base import Fraction, Name, Section, Triple, canonical_json
 
 SPLITS = ("training", "testing")
 
@@ -86,12 +93,53 @@ class DataConfig(Section):
         }
 
 
-class FramesConfig(Section):
-    """The packed JPEG frames."""
+class VideoCoding(Section):
+    """How frames are coded as short-GOP video."""
+
+    gop: PositiveInt
+    crf: Annotated[float, Field(ge=0, le=51)]
+
+
+class StoredFrames(Section):
+    """What a stage is told of the packed frames: only what their storage reads."""
 
     short_side: PositiveInt
-    jpeg_quality: Annotated[int, Field(ge=1, le=100)]
     shard_videos: PositiveInt
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    video: VideoCoding | None = None
+
+    @model_validator(mode="after")
+    def _one_storage(self) -> Self:
+        if (self.jpeg_quality is None) == (self.video is None):
+            raise ValueError("frames are stored with either jpeg_quality or video")
+        return self
+
+
+class FramesConfig(Section):
+    """The packed frames, and the two ways to store them."""
+
+    short_side: PositiveInt
+    shard_videos: PositiveInt
+    storage: Literal["jpeg", "video"]
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)]
+    video: VideoCoding
+
+    @model_validator(mode="after")
+    def _video_has_even_sides(self) -> Self:
+        if self.storage == "video" and self.short_side % 2:
+            raise ValueError(
+                f"frames.short_side ({self.short_side}) must be even with"
+                " frames.storage: video"
+            )
+        return self
+
+    def canonical(self) -> str:
+        """JSON of `StoredFrames`: what the other storage reads reruns nothing."""
+        kept = "jpeg_quality" if self.storage == "jpeg" else "video"
+        values = self.model_dump(mode="json")
+        return canonical_json(
+            {key: values[key] for key in ("short_side", "shard_videos", kept)}
+        )
 
 
 class SyntheticConfig(Section):

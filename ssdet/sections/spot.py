@@ -193,7 +193,9 @@ class SpotReport(Section):
     """The table of SPOT's results."""
 
     datasets: tuple[Name, ...]
-    labels: tuple[Annotated[int, Field(ge=1, le=100)], ...]
+    labels: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=1)
+    ]
     variants: tuple[Name, ...]
     tiou: Literal["activitynet", "thumos14"]
 

@@ -16,6 +16,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -155,14 +156,18 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def finish_checkpoint(
-    out: Path, checkpoint: Mapping[str, Any], provenance: Mapping[str, Any]
+    out: Path,
+    checkpoint: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write the record and the checkpoint, then remove the rolling state.
 
-    The record has the checkpoint's hash, by which one knows that it is of it.
+    The record has the checkpoint's hash, by which one knows that it is of it, and
+    `more`.
     """
     data = _to_bytes({**MARKS, **checkpoint})
-    write_record(out, provenance, sha256_bytes(data))
+    write_record(out, provenance, sha256_bytes(data), more)
     with atomic(out) as file:
         file.write_bytes(data)
     shutil.rmtree(resume_folder(out), ignore_errors=True)

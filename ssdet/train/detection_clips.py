@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssdet.augment.spatial import apply_crop, draw_crop, normalise
+from ssdet.augment.cropped_frames import read_crop
+from ssdet.augment.spatial import draw_crop, normalise
 from ssdet.config import DatasetRecipe, SpatialConfig
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.clips import Item, Shape
@@ -91,7 +92,7 @@ def crop_clip(
         spatial.flip,
         source,
     )
-    return apply_crop(videos.store.read(video_id, frames), crop, size)
+    return read_crop(videos.store, video_id, frames, crop, size)
 
 
 def network_input(batch: Item, dataset: DatasetRecipe) -> Tensor:

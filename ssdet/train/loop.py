@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ssdet.config import OptimizerConfig
-from ssdet.data.clips import Clips, Item, StepSampler, load_batches, to_device
+from ssdet.data.clips import Clips, Item, StepSampler, copied_ahead, load_batches
 from ssdet.metrics import NotANumberError
 from ssdet.models.bottleneck import recompute_blocks
 from ssdet.models.sub_batch_norm import (
@@ -138,7 +138,9 @@ def train(
         world.rank,
         world.size,
     )
-    batches = load_batches(clips, sampler, args.workers, world.device)
+    batches = copied_ahead(
+        load_batches(clips, sampler, args.workers, world.device), world.device
+    )
     saved = time.monotonic()
 
     def save(done: int) -> None:
@@ -169,6 +171,7 @@ def train(
     ):
         validate_after(first)  # which the run before may have been cut off in
         for step, (batch, waited) in enumerate(_timed(batches), first):
+            arrived = time.monotonic()
             world.deal_groups(model, plan.shape(step).groups)
             set_rate(optimizer, plan.rate(step))
             loss = _gradients(run, network, model, batch, loss_of, step)
@@ -185,6 +188,7 @@ def train(
             bar.advance(1, loss=loss, waited_s=waited)
             if world.leads:
                 values = {"loss": loss, "rate": plan.rate(step), "waited_s": waited}
+                values["step_s"] = waited + time.monotonic() - arrived
                 metrics.write(done, **values, **norm)
             if stops or dues or plan.validates_after(done):
                 save(done)
@@ -260,7 +264,7 @@ def _gradients(
         last = part == parts - 1 or world.size == 1
         with nullcontext() if last else network.no_sync():  # type: ignore[operator]
             with autocast(world.device, run.args.precision):
-                loss = loss_of(network, to_device(clips, world.device), step, slots)
+                loss = loss_of(network, clips, step, slots)
             (loss / parts).backward()
         total += loss.item() / parts
     return total

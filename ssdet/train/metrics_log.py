@@ -80,6 +80,26 @@ class MetricsLog:
             self._events = _event_writer(self.folder, step)
 
 
+def timing(path: Path) -> dict[str, float]:
+    """What the lines of a finished run say of its time.
+
+    Returns:
+        `steps`, how many; `steps_s`, the seconds they took, without validation;
+        `waited_s`, those of them that went by waiting for data, and `data_wait_share`,
+        their share.
+    """
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    steps = [line for line in lines if "step_s" in line]
+    seconds = sum(line["step_s"] for line in steps)
+    waited = sum(line["waited_s"] for line in steps)
+    return {
+        "steps": len(steps),
+        "steps_s": round(seconds, 3),
+        "waited_s": round(waited, 3),
+        "data_wait_share": round(waited / seconds, 4) if seconds else 0.0,
+    }
+
+
 def _event_writer(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from ssdet.augment import policy
+from ssdet.augment.cropped_frames import read_centre
 from ssdet.augment.loss import augmented_loss
 from ssdet.augment.soft_labels import SoftLabels, stacked_labels
-from ssdet.augment.spatial import normalise, test_crop
+from ssdet.augment.spatial import normalise
 from ssdet.config import (
     AugmentConfig,
     DatasetRecipe,
@@ -199,7 +200,8 @@ class Pretext:
         input, or for manifold pretexts the output of a stage. Everything is drawn for
         the batch of all processes; `slots` are those that the clips come from.
         """
-        video = normalise(batch["video"], self.recipe.mean, self.recipe.std)
+        planes = batch["video"].contiguous()  # augmentations move whole planes
+        video = normalise(planes, self.recipe.mean, self.recipe.std)
         shape = self.plan.shape(step)
         source = generator(*self.keys, step)
         draws = policy.draw(
@@ -261,7 +263,7 @@ class Pretext:
         total = store.info(record.video_id).frames
         windows = validation_windows(total, self.cfg.frames, self.cfg.stride)
         clips = [
-            test_crop(store.read(record.video_id, window), self.spatial.crop)
+            read_centre(store, record.video_id, window, self.spatial.crop)
             for window in windows
         ]
         if self.frame_labels is not None:

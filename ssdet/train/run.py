@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,13 @@ from ssdet.data.frame_store import FrameStore
 from ssdet.files import sha256
 from ssdet.provenance import Moment, Parent, block, label_files, now
 from ssdet.stage import StageError, add_device_argument, device_name
-from ssdet.train.checkpoint import finish_checkpoint
+from ssdet.train.checkpoint import finish_checkpoint, metrics_path
 from ssdet.train.distributed import World
 from ssdet.train.execution import PRECISIONS
+from ssdet.train.metrics_log import timing
 from ssdet.train.setup import Videos, add_data_arguments
+
+log = logging.getLogger(__name__)
 
 # Parts of a job that its checkpoint keeps elsewhere.
 NOT_CONFIG = ("revision", "parents", "classes")
@@ -108,7 +112,15 @@ class Run:
             device_name(self.world.device),
             gpus,
         )
-        finish_checkpoint(self.args.out, checkpoint, record)
+        spent = timing(metrics_path(self.args.out))
+        log.info(
+            "%s: %d steps took %.0f s, %.1f %% of it waiting for data",
+            self.stage,
+            spent["steps"],
+            spent["steps_s"],
+            100 * spent["data_wait_share"],
+        )
+        finish_checkpoint(self.args.out, checkpoint, record, {"timing": spent})
 
 
 def begin(

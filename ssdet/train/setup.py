@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ssdet.config import FramesConfig
+from ssdet.config import StoredFrames
 from ssdet.data.annotations import (
     Dataset,
     VideoRecord,
@@ -93,7 +93,7 @@ def shards_of(dataset: Dataset, frames: str, *splits: str) -> list[str]:
         frames: the config section, JSON.
         splits: `training`, `testing`.
     """
-    size = FramesConfig.model_validate_json(frames).shard_videos
+    size = StoredFrames.model_validate_json(frames).shard_videos
     everything = [record.video_id for record in dataset.records]
     chosen = [record.video_id for split in splits for record in dataset.of(split)]
     return [shard_name(number) for number in shards_with(chosen, everything, size)]

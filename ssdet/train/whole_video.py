@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssdet.augment.spatial import normalise, test_crop
+from ssdet.augment.cropped_frames import read_centre
+from ssdet.augment.spatial import normalise
 from ssdet.config import SpatialConfig
 from ssdet.data.annotations import VideoRecord
 from ssdet.data.feature_store import FeatureStore
@@ -41,13 +42,17 @@ class View:
         """The first `samples` sampled frames: (1, 3, samples, crop, crop), float."""
         frames = [timeline.frame_of_sample(i) for i in range(samples)]
         parts = [
-            test_crop(
-                self.store.read(video_id, frames[i : i + FRAMES_AT_ONCE], self.device),
+            read_centre(
+                self.store,
+                video_id,
+                frames[i : i + FRAMES_AT_ONCE],
                 self.spatial.crop,
+                self.device,
             )
             for i in range(0, samples, FRAMES_AT_ONCE)  # stored frames are larger
         ]
-        return normalise(torch.cat(parts, 1)[None], self.mean, self.std)
+        images = torch.cat([part.transpose(0, 1) for part in parts])  # (T, 3, H, W)
+        return normalise(images.transpose(0, 1)[None], self.mean, self.std)
 
 
 def predict_fine(

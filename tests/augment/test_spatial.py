@@ -17,7 +17,15 @@ def test_a_crop_of_the_asked_size_copies_pixels():
     video = pixels(2, 9, 12)
     found = spatial.apply_crop(video, Crop(left=3, top=1, side=8, flip=False), 8)
     assert found.equal(video[:, :, 1:9, 3:11])
-    assert found.is_contiguous()
+
+
+def test_the_memory_layout_stays():
+    planes = pixels(2, 9, 12)
+    images = planes.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2)
+    for crop in (Crop(3, 1, 8, True), Crop(3, 1, 6, False)):
+        found = spatial.apply_crop(images, crop, 8)
+        assert found.equal(spatial.apply_crop(planes, crop, 8))
+        assert found.permute(1, 2, 3, 0).is_contiguous()
 
 
 def test_flip_mirrors_columns():

@@ -100,11 +100,13 @@ def test_the_tree_shows_shared_parents_once(ask):
     status, said = ask(RESULT, *CONFIG)
     assert status == 0
     lines = said.splitlines()
-    assert lines[0].startswith(f"{RESULT}, ensemble revision 1, commit ")
+    assert lines[0].startswith(f"{RESULT}, ensemble revision ")
     full = [x for x in lines if f" {FINE}, fine revision 1" in x]
     again = [x for x in lines if x.endswith(f" checkpoint {FINE} see above")]
     assert len(full) == 1 and len(again) == 2  # of both splits' features
     assert sum("/frames, 2 files, extract_frames" in line for line in lines) == 1
+    labels = "ok labels/classes, labels/testing, labels/training see above"
+    assert sum(line.endswith(labels) for line in lines) == 5  # not for trainings
     assert lines[-2:] == [
         "Everything recorded is as it was.",
         "Compared with the configuration config/config.yaml, config/test.yaml.",
@@ -198,6 +200,17 @@ def test_what_is_stale_is_named_key_by_key(ask):
     assert f"stale: {FINE}" in said.splitlines()
 
 
+def test_other_seeds_lie_in_folders_that_say_so(ask):
+    """A seed of its own is not stale there; another one than the folder's is."""
+    init = Path("results/test/pretrain/cls/checkpoint.pt")
+    out = FINE.replace("charades", "seed_1/charades")
+    Chain().fine(init, "cls", 1, out)
+    assert ask(out, *CONFIG)[0] == 0
+    Chain().fine(init, "cls", 2, out)
+    status, said = ask(out, *CONFIG)
+    assert status == 1 and "stale: seed: 2 -> 1" in said
+
+
 def test_without_a_file_the_configuration_is_compared_if_it_is_theirs(ask):
     """config.yaml alone puts results elsewhere; where it does not, it is compared."""
     status, said = ask(RESULT)
@@ -231,6 +244,33 @@ def test_every_kind_of_file_can_be_asked_for(ask, path, stage):
     status, said = ask(path, *CONFIG)
     assert status == 0, said
     assert f", {stage} revision " in said.splitlines()[0]
+
+
+def test_a_lost_record_leaves_what_the_checkpoint_holds(ask):
+    """Hashes of parents, but no paths: nothing is wrong, and less is known."""
+    Path(FINE.replace(".pt", ".json")).unlink()
+    status, said = ask(FINE, *CONFIG)
+    assert status == 0
+    assert "unrecorded init (its path was not recorded), known by " in said
+    assert "4 parents could not be looked at" in said
+
+
+def test_an_edited_record_is_reported(ask):
+    path = Path(FINE.replace(".pt", ".json"))
+    path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 3'))
+    status, said = ask(RESULT)
+    assert status == 1 and f"changed: {FINE} (its record was edited)" in said
+
+
+def test_another_revision_is_stale_without_a_configuration(ask):
+    """The record of a file of an older program."""
+    path = Path(RESULT)
+    content = json.loads(path.read_text())
+    content["provenance"]["revision"] = 0
+    path.write_text(json.dumps(content))
+    status, said = ask(RESULT)
+    assert status == 1
+    assert re.search(r"^stale: REVISION of ensemble: 0 -> \d+$", said, re.M)
 
 
 def test_bad_input_ends_with_2(ask):

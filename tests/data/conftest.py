@@ -1,9 +1,14 @@
 """Tiny videos whose pictures are known: each frame has one grey level."""
 
+import json
 from fractions import Fraction
 
 import numpy as np
 import pytest
+
+from ssdet.data import frames, inventory
+
+RECIPE = {"format": "table", "mean": [0, 0, 0], "std": [1, 1, 1], "segments": "refuse"}
 
 
 @pytest.fixture
@@ -49,3 +54,50 @@ def make_video():
         return path
 
     return make
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A function that makes the inventory of a folder and one shard of frames."""
+
+    def run(
+        videos,
+        ids,
+        fps=None,
+        short_side=48,
+        shard=0,
+        shard_videos=64,
+        workers=0,
+        coding=(("jpeg_quality", 95),),
+        folder_fps=None,
+    ):
+        labels = tmp_path / "labels.csv"
+        rows = [
+            f"{name},0,0.1,run,{('train', 'test')[i % 2]}" for i, name in enumerate(ids)
+        ]
+        labels.write_text("video_id,start_s,end_s,label,split\n" + "\n".join(rows))
+        dataset = json.dumps({**RECIPE, "fps": fps})
+        table = tmp_path / "inventory.csv"
+        if not table.exists():
+            inventory.main(
+                [
+                    *("--name", "mine", "--dataset", dataset, "--classes", ""),
+                    *("--training", str(labels), "--testing", str(labels)),
+                    *("--videos", str(videos), "--out", str(table)),
+                    *("--data", '{"max_missing_fraction": 0.5, "exclude": []}'),
+                    *(() if folder_fps is None else ("--folder-fps", str(folder_fps))),
+                ]
+            )
+        sizes = {"short_side": short_side, **dict(coding)}
+        out = tmp_path / f"frames/shard-{shard:03d}.h5"
+        frames.main(
+            [
+                *("--name", "mine", "--inventory", str(table), "--dataset", dataset),
+                "--frames",
+                json.dumps({**sizes, "shard_videos": shard_videos}),
+                *("--shard", str(shard), "--workers", str(workers), "--out", str(out)),
+            ]
+        )
+        return out
+
+    return run

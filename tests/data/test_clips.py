@@ -6,6 +6,7 @@ from ssdet.data.clips import (
     Shape,
     StepSampler,
     collate,
+    copied_ahead,
     load_batches,
     load_in_order,
     steps_per_epoch,
@@ -91,6 +92,36 @@ def test_batches_do_not_depend_on_the_workers(workers):
     expected = load_batches(Clips(draw, ("s",)), sampler, 0, CPU)
     for batch, other in zip(batches, expected, strict=True):
         assert batch["draw"].tolist() == other["draw"].tolist()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_keep_the_order_of_axes_in_memory(workers):
+    whole = torch.arange(2 * 3 * 4 * 5, dtype=torch.uint8).view(2, 3, 4, 5)
+
+    def make(number):
+        images = whole[number].permute(1, 2, 0).contiguous()  # (4, 5, 3) in memory
+        return {"video": images.permute(2, 0, 1), "class": torch.tensor(number)}
+
+    (batch,) = load_in_order(make, 2, 2, workers)
+    assert batch["video"].equal(whole)
+    assert batch["video"].stride() == (60, 1, 15, 3)
+    assert batch["class"].tolist() == [0, 1]
+
+
+def test_a_cpu_gets_the_batches_as_they_are():
+    batches = [{"x": torch.ones(1)}, {"x": torch.zeros(2)}]
+    found = list(copied_ahead(batches, torch.device("cpu")))
+    assert [batch["x"].tolist() for batch in found] == [[1.0], [0.0, 0.0]]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_batches_arrive_on_a_gpu_in_order():
+    device = torch.device("cuda")
+    batches = [{"x": torch.full((1 << 20,), float(n)).pin_memory()} for n in range(5)]
+    found = [batch["x"] * 2 for batch in copied_ahead(batches, device)]
+    assert [x.device.type for x in found] == ["cuda"] * 5
+    assert [x.unique().tolist() for x in found] == [[2.0 * n] for n in range(5)]
 
 
 def test_clips_of_unequal_length_are_padded_with_zeros():

@@ -11,43 +11,34 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from ssdet.data.frame_shard import PackedVideo, write_frames
+from ssdet.data import coded_frames
+from ssdet.data.frame_shard import write_frames
 from ssdet.data.frame_store import FrameInfo, FrameStore
+from ssdet.data.jpeg import decode_jpegs
+from tests.data.packed import pack, write
 
 
-def pack(folder, video_id, greys, size=(16, 24)):
-    """A video whose frames have these grey levels."""
-    data, offsets, lengths = b"", [], []
-    for grey in greys:
-        buffer = io.BytesIO()
-        Image.fromarray(np.full((*size, 3), grey, np.uint8)).save(buffer, "JPEG")
-        offsets.append(len(data))
-        lengths.append(buffer.tell())
-        data += buffer.getvalue()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{video_id}.jpegs"
-    path.write_bytes(data)
-    seconds = len(greys) / 10
-    return PackedVideo(
-        video_id, path, np.array(offsets), np.array(lengths), 10.0, seconds, *size
-    )
-
-
-def write(path, videos, **attributes):
-    write_frames(
-        path, videos, {"dataset": "mine", **attributes}, lambda: {"stage": "x"}
-    )
+@pytest.fixture(params=["jpeg", "video"])
+def storage(request):
+    return request.param
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, storage):
     """Two shards: a and b, and the longer c."""
     folder = tmp_path / "frames"
-    parts = tmp_path / "parts"
-    videos = [pack(parts, "a", [10, 20, 30]), pack(parts, "b", [110, 120], (8, 8))]
-    write(folder / "shard-000.h5", videos, shard=0)
-    long = pack(parts, "cä", [4 * i for i in range(60)])
-    write(folder / "shard-002.h5", [long], shard=2)
+
+    def packed(*video):
+        return pack(tmp_path / "parts", *video, storage=storage)
+
+    videos = [packed("a", [10, 20, 30]), packed("b", [110, 120], (8, 8))]
+    write(folder / "shard-000.h5", videos, storage, shard=0)
+    write(
+        folder / "shard-002.h5",
+        [packed("cä", [4 * i for i in range(60)])],
+        storage,
+        shard=2,
+    )
     return folder
 
 
@@ -111,17 +102,43 @@ def test_same_pixels_as_pillow(tmp_path):
     assert np.array_equal(frame.numpy(), np.asarray(Image.open(buffer)))
 
 
+def test_frames_that_show_the_same(tmp_path, storage):
+    greys = [10, 10, 10, 50, 90, 90, 130, 170, 210, 210]
+    video = pack(tmp_path / "parts", "a", greys, storage=storage)
+    write(tmp_path / "frames/shard-000.h5", [video], storage)
+    store = FrameStore(tmp_path / "frames")
+    assert levels(store.read("a", range(10))) == greys
+    for index, grey in enumerate(greys):
+        assert levels(store.read("a", [index])) == [grey]
+
+
+@pytest.mark.parametrize("storage", ["jpeg"], indirect=True)
 def test_repeated_frames_are_decoded_once(store, monkeypatch):
     decoded = []
-    real = FrameStore._decode
 
-    def counted(self, encoded, *others):
-        decoded.append(len(encoded))
-        return real(self, encoded, *others)
+    def counted(files, *others):
+        decoded.append(len(files))
+        return decode_jpegs(files, *others)
 
-    monkeypatch.setattr(FrameStore, "_decode", counted)
+    monkeypatch.setattr(coded_frames, "decode_jpegs", counted)
     assert levels(store.read("cä", [7, 3, 7, 7, 3])) == [28, 12, 28, 28, 12]
     assert decoded == [2]
+
+
+def test_part_of_the_frames(tmp_path):
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (33, 47, 3), np.uint8))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG")
+    video = pack(tmp_path, "a", [0], (33, 47))
+    video.file.write_bytes(buffer.getvalue())
+    video.lengths[0] = buffer.tell()
+    write(tmp_path / "frames/shard-000.h5", [video])
+    store = FrameStore(tmp_path / "frames")
+    whole = store.read("a", [0, 0])
+    part = store.read("a", [0, 0], part=(slice(3, 30), slice(40, 47)))
+    assert part.equal(whole[:, :, 3:30, 40:])
+    assert part.permute(1, 2, 3, 0).is_contiguous()  # no pixel was moved
 
 
 @pytest.mark.parametrize(
@@ -254,8 +271,9 @@ def test_foreign_shards(folder, name, value, message):
         FrameStore(folder)
 
 
-def test_a_video_in_two_shards(folder, tmp_path):
-    write(folder / "shard-001.h5", [pack(tmp_path / "parts", "a", [1])])
+def test_a_video_in_two_shards(folder, tmp_path, storage):
+    again = pack(tmp_path / "parts", "a", [1], storage=storage)
+    write(folder / "shard-001.h5", [again], storage)
     with pytest.raises(
         ValueError, match=r"shard-000.h5 and shard-001.h5 both hold video a; remove"
     ):
@@ -269,14 +287,43 @@ def test_a_shard_that_vanished(store):
         fresh.read("cä", [0])
 
 
-def test_damaged_bytes(folder):
+def test_damaged_bytes(folder, storage):
     with h5py.File(folder / "shard-000.h5", "a") as file:
-        file["jpeg"][:50] = 0
+        file["jpeg" if storage == "jpeg" else "packets"][:50] = 0
     with pytest.raises(
         ValueError,
-        match=r"shard-000.h5 is damaged \(the checksum of a frame of video a",
+        match=r"shard-000.h5: a frame of video a cannot be decoded",
     ):
         FrameStore(folder).read("a", [0])
+
+
+@pytest.mark.parametrize("storage", ["video"], indirect=True)
+@pytest.mark.parametrize("name", ["packets", "checksums", "offsets", "lengths"])
+def test_any_flipped_bit_of_a_video_is_noticed(folder, name):
+    path = folder / "shard-002.h5"
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        with h5py.File(path, "a") as file:
+            values = file[name][:]
+            raw = values.view(np.uint8)
+            # low bytes of the numbers of a frame that is read, any byte of packets
+            at = rng.integers(len(raw)) if name == "packets" else values.itemsize * 3
+            raw[at] ^= 1 << rng.integers(8)
+            original = file[name][:]
+            file[name][:] = values
+        with pytest.raises(ValueError, match=r"shard-002.h5.*run extract_frames again"):
+            FrameStore(folder).read("cä", range(60))
+        with h5py.File(path, "a") as file:
+            file[name][:] = original
+    FrameStore(folder).read("cä", range(60))
+
+
+def test_two_storages_in_a_folder(folder, tmp_path, storage):
+    other = {"jpeg": "video", "video": "jpeg"}[storage]
+    video = pack(tmp_path / "parts", "z", [1], storage=other)
+    write(folder / "shard-003.h5", [video], other, shard=3)
+    with pytest.raises(ValueError, match=r"shard-003.h5 has crf .* not made together"):
+        FrameStore(folder)
 
 
 def test_nothing_is_left_of_a_failed_write(tmp_path):

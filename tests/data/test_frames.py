@@ -1,64 +1,18 @@
 """The stage `extract_frames`: what it stores is what the videos show."""
 
-import json
 import os
 
 import h5py
 import numpy as np
 import pytest
 
-from ssdet.data import inventory
 from ssdet.data.frame_store import FrameStore
-from ssdet.data.frames import main
 from ssdet.data.hdf5 import get_attributes
 from ssdet.data.video import Video, picture
 from ssdet.files import sha256
+from tests.data.packed import levels
 
 pytest.importorskip("av")
-
-RECIPE = {"format": "table", "mean": [0, 0, 0], "std": [1, 1, 1], "segments": "refuse"}
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A function that makes the inventory of a folder and one shard of frames."""
-
-    def run(videos, ids, fps=None, short_side=48, shard=0, shard_videos=64, workers=0):
-        labels = tmp_path / "labels.csv"
-        rows = [
-            f"{name},0,0.1,run,{('train', 'test')[i % 2]}" for i, name in enumerate(ids)
-        ]
-        labels.write_text("video_id,start_s,end_s,label,split\n" + "\n".join(rows))
-        dataset = json.dumps({**RECIPE, "fps": fps})
-        table = tmp_path / "inventory.csv"
-        if not table.exists():
-            inventory.main(
-                [
-                    *("--name", "mine", "--dataset", dataset, "--classes", ""),
-                    *("--training", str(labels), "--testing", str(labels)),
-                    *("--videos", str(videos), "--out", str(table)),
-                    *("--data", '{"max_missing_fraction": 0.5, "exclude": []}'),
-                ]
-            )
-        sizes = {"short_side": short_side, "jpeg_quality": 95}
-        out = tmp_path / f"frames/shard-{shard:03d}.h5"
-        main(
-            [
-                *("--name", "mine", "--inventory", str(table), "--dataset", dataset),
-                "--frames",
-                json.dumps({**sizes, "shard_videos": shard_videos}),
-                *("--shard", str(shard), "--workers", str(workers), "--out", str(out)),
-            ]
-        )
-        return out
-
-    return run
-
-
-def levels(store, video_id):
-    """Mean of each stored frame of a video."""
-    frames = store.read(video_id, range(store.info(video_id).frames))
-    return frames.double().mean(dim=(0, 2, 3)).tolist()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 
+from ssdet.config import StoredFrames
 from ssdet.data.pack import Failed, PackJob, Sampler, pack_video
 from ssdet.data.picture_sources import encode_jpeg
 from ssdet.files import sha256
@@ -67,6 +68,9 @@ def test_jpeg(quality):
         assert len(data) < len(encode_jpeg(image, 90))
 
 
+STORED = StoredFrames(short_side=48, shard_videos=64, jpeg_quality=95)
+
+
 def job(path, out, **changes):
     values = {
         "video_id": "a",
@@ -74,8 +78,7 @@ def job(path, out, **changes):
         "sha256": sha256(path),
         "frames": 4,
         "fps": 10.0,
-        "short_side": 48,
-        "jpeg_quality": 95,
+        "stored": STORED,
         "out": out,
     }
     return PackJob(**{**values, **changes})
@@ -102,5 +105,5 @@ def test_failures(tmp_path, make_video):
     assert "not a video" in pack_video(job(path, out)).reason
     digest = sha256(path)
     path.unlink()
-    gone = pack_video(PackJob("a", str(path), digest, 4, 10.0, 48, 95, out))
+    gone = pack_video(PackJob("a", str(path), digest, 4, 10.0, STORED, out))
     assert "No such file" in gone.reason

@@ -64,8 +64,13 @@ def home(tmp_path):
 
 
 def draw(folder, arguments, name):
-    out = [folder / f"{name}_ap.svg", folder / f"{name}_timeline.svg"]
-    named = ["--out-ap", str(out[0]), "--out-timeline", str(out[1])]
+    files = {"ap": "ap.svg", "timeline": "timeline.svg", "page": "timeline.html"}
+    out = [folder / f"{name}_{file}" for file in files.values()]
+    named = [
+        text
+        for kind, path in zip(files, out, strict=True)
+        for text in (f"--out-{kind}", str(path))
+    ]
     figures.main([*arguments, *named])
     return [path.read_bytes() for path in out]
 
@@ -73,9 +78,10 @@ def draw(folder, arguments, name):
 def test_same_input_same_bytes(home):
     first, second = draw(*home, "first"), draw(*home, "second")
     assert first == second
-    for text in first:
+    for text in first[:2]:
         assert ElementTree.fromstring(text).tag.endswith("svg")
         assert b"dc:date" not in text
+    assert first[2].startswith(b"<!doctype html>")
 
 
 def test_other_predictions_are_refused(home):

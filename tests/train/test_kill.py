@@ -133,4 +133,4 @@ def assert_same(out, undisturbed):
 
 def lines(out):
     rows = [json.loads(line) for line in Path(out).with_suffix(".jsonl").open()]
-    return [{**row, "waited_s": None} for row in rows]
+    return [{**row, "waited_s": None, "step_s": None} for row in rows]

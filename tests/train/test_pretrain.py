@@ -15,6 +15,7 @@ from ssdet.randomness import generator
 from ssdet.stage import StageError
 from ssdet.train import pretrain, setup
 from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.metrics_log import timing
 from ssdet.train.plan import plan_of_steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,9 +53,11 @@ def test_the_checkpoint_says_what_it_is(tiny, tmp_path):
     parents = record["provenance"]["parents"]
     assert set(parents) == {"inventory", "training", "labels/testing", "frames"}
     assert parents["frames"]["made"] == content["config"]["frames_made"]
+    assert record["timing"] == timing(tmp_path / "checkpoint.jsonl")
+    assert 0 < record["timing"]["data_wait_share"] < 1
     rows = [json.loads(line) for line in (tmp_path / "checkpoint.jsonl").open()]
     assert [row["step"] for row in rows] == [1, 2, 3, 3]
-    assert set(rows[0]) == {"step", "loss", "rate", "waited_s"}
+    assert set(rows[0]) == {"step", "loss", "rate", "waited_s", "step_s"}
     assert 0 <= rows[-1]["clean_accuracy"] <= 1
     names = ["checkpoint.json", "checkpoint.jsonl", "checkpoint.pt"]
     assert sorted(os.listdir(tmp_path)) == names

@@ -142,16 +142,30 @@ def reported():
     return [name for name in RESULTS if name in needed or name in cfg.ensembles]
 
 
+def reported_results(wildcards):
+    """The results of a data set that its tables show."""
+    return [results(f"{wildcards.dataset}_{name}.json") for name in reported()]
+
+
 def results_of(dataset):
     """All results of a data set, its tables and its figures."""
     names = [results(f"{dataset}_{name}.json") for name in reported()]
     tables = [results(f"tables/{dataset}.{kind}") for kind in ("csv", "md")]
     figures = [
-        results(f"figures/{dataset}_{name}_{kind}.svg")
-        for name, kind in product(cfg.ensembles, ("ap", "timeline", "errors"))
+        results(f"figures/{dataset}_{name}_{kind}")
+        for name, kind in product(
+            cfg.ensembles, ("ap.svg", "timeline.svg", "timeline.html", "errors.svg")
+        )
     ]
     grids = [results(f"figures/{dataset}_{name}_grid.svg") for name in gridded()]
-    return names + tables + figures + grids
+    return names + tables + figures + grids + overviews(dataset)
+
+
+def overviews(dataset):
+    """What tells of all results of a data set together."""
+    names = ("overview.html", "provenance.html", "curves.svg")
+    hours = [results(f"tables/{dataset}_hours.{kind}") for kind in ("csv", "md")]
+    return hours + [results(f"figures/{dataset}_{name}") for name in names]
 
 
 def gridded():

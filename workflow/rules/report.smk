@@ -3,9 +3,7 @@
 
 rule tables:
     input:
-        results=lambda wildcards: [
-            results(f"{wildcards.dataset}_{name}.json") for name in reported()
-        ],
+        results=reported_results,
     output:
         csv=results("tables/{dataset}.csv"),
         md=report(
@@ -13,7 +11,7 @@ rule tables:
             caption="../report/table.rst",
             category="Results",
             subcategory="Tables",
-            labels={"data set": "{dataset}"},
+            labels={"table": "scores on {dataset}"},
         ),
     log:
         results("logs/tables/{dataset}.log"),
@@ -42,7 +40,7 @@ rule cost:
             caption="../report/cost.rst",
             category="Results",
             subcategory="Tables",
-            labels={"data set": "any"},
+            labels={"table": "cost of every model"},
         ),
     log:
         results("logs/cost/cost.log"),
@@ -87,7 +85,14 @@ rule figures:
             caption="../report/timeline.rst",
             category="Figures",
             subcategory="Timelines",
-            labels={"data set": "{dataset}", "result": "{name}"},
+            labels={"data set": "{dataset}", "result": "{name}", "kind": "figure"},
+        ),
+        page=report(
+            results("figures/{dataset}_{name}_timeline.html"),
+            caption="../report/timeline_page.rst",
+            category="Figures",
+            subcategory="Timelines",
+            labels={"data set": "{dataset}", "result": "{name}", "kind": "page"},
         ),
     log:
         results("logs/figures/{dataset}_{name}.log"),
@@ -115,7 +120,8 @@ rule figures:
         " --classes={params.classes:q}"
         " --inventory {input.inventory:q} --result {input.result:q}"
         " --members {input.members:q} --videos {params.videos}"
-        " --out-ap {output.ap:q} --out-timeline {output.timeline:q} 2> {log:q}"
+        " --out-ap {output.ap:q} --out-timeline {output.timeline:q}"
+        " --out-page {output.page:q} 2> {log:q}"
 
 
 rule grid:

@@ -18,6 +18,8 @@ ASIDE = {"per_class", "chance", "content_free"}
 MAY = ("commit", "versions", "device")  # may change numbers, and need not
 SHOWN = 5  # videos in a message
 
+Seen = dict[tuple[int, int], bool]  # pairs of nodes, by id: whether they differ
+
 
 @dataclass
 class Differences:
@@ -29,6 +31,7 @@ class Differences:
         causes: what differs, with the stages where.
         possible: what may change numbers and need not, with the stages where.
         unexplained: checkpoints that differ although nothing recorded does.
+        dirty: whether a stage ran with changes to the program that no commit holds.
     """
 
     files: tuple[str, str]
@@ -36,6 +39,7 @@ class Differences:
     causes: dict[str, list[str]] = field(default_factory=dict)
     possible: dict[str, list[str]] = field(default_factory=dict)
     unexplained: list[str] = field(default_factory=list)
+    dirty: bool = False
 
     @property
     def differ(self) -> bool:
@@ -50,6 +54,7 @@ class Differences:
             "causes": _entries(self.causes),
             "possible": _entries(self.possible),
             "unexplained": self.unexplained,
+            "dirty": self.dirty,
         }
 
 
@@ -63,7 +68,7 @@ def compare(first: Node, second: Node) -> Differences:
     a, b = _record(first), _record(second)
     metrics = [_numbers(record.content.get("metrics", {})) for record in (a, b)]
     found.numbers += key_changes("", *metrics)
-    _compare(found, first, second, set())
+    _compare(found, first, second, {})
     return found
 
 
@@ -88,14 +93,19 @@ def lines(found: Differences) -> list[str]:
         ]
     elif not found.causes:
         text += ["None of it need change a number: no configuration or input differs."]
+    if found.dirty and not found.causes:
+        text += [
+            "A stage ran with changes to the program that no commit holds (+dirty)."
+        ]
     return text
 
 
-def _compare(found: Differences, a: Node, b: Node, seen: set[tuple[int, int]]) -> bool:
+def _compare(found: Differences, a: Node, b: Node, seen: Seen) -> bool:
     """Compare two nodes, what they come from first; returns whether they differ."""
-    if a is b or (id(a), id(b)) in seen:
-        return False
-    seen.add((id(a), id(b)))
+    pair = (id(a), id(b))
+    if pair in seen or a is b:
+        return seen.get(pair, False)
+    seen[pair] = True
     one, two = _record(a), _record(b)
     where = one.stage if one.stage == two.stage else f"{one.stage}/{two.stage}"
     differ = [
@@ -110,11 +120,13 @@ def _compare(found: Differences, a: Node, b: Node, seen: set[tuple[int, int]]) -
     ]
     _add(found.causes, causes, where)
     _add(found.possible, possible, where)
-    return any(differ) or bool(causes or possible)
+    found.dirty |= str(one.block.get("commit")).endswith("+dirty")
+    seen[pair] = any(differ) or bool(causes or possible)
+    return seen[pair]
 
 
 def _compare_edges(
-    found: Differences, a: Edge, b: Edge, where: str, seen: set[tuple[int, int]]
+    found: Differences, a: Edge, b: Edge, where: str, seen: Seen
 ) -> bool:
     """Compare two parents; returns whether they differ."""
     if a.recorded == b.recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ BAD = (CHANGED, MISSING)
 COLOURS = {OK: "green", CHANGED: "bold red", MISSING: "bold red"}
 OTHERS = "yellow"
 HASH = 12  # characters of a hash that are shown
+WIDE = 1000  # characters: paths in files and pipes are not broken
 
 
 def bad(root: Node) -> list[tuple[Node, Edge]]:
@@ -34,6 +36,25 @@ def fails(root: Node) -> bool:
     return stale or root.state == CHANGED or bool(bad(root))
 
 
+def print_tree(root: Node, compared: str) -> None:
+    """Print the tree of a file, and what it all comes to.
+
+    Raises:
+        ValueError: rich is not installed.
+    """
+    try:
+        from rich.console import Console
+    except ImportError:
+        raise ValueError(
+            "the tree needs rich, which is not installed: pip install rich; --json does"
+            " without it"
+        ) from None
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(tree(root))
+    for line in summary(root, compared):
+        console.print(line, markup=False, highlight=False)
+
+
 def tree(root: Node) -> Tree:
     """The tree of a file; a parent of several is shown in full once."""
     from rich.tree import Tree
@@ -44,13 +65,13 @@ def tree(root: Node) -> Tree:
     return shown
 
 
+# Files without parents first: below the others they are known then.
 def _grow(shown: Tree, node: Node, seen: set[int]) -> None:
     known = [edge for edge in node.parents if _is_known_leaf(edge, seen)]
     if known:
         shown.add(_together(known))
-    for edge in node.parents:
-        if edge in known:
-            continue
+    rest = [edge for edge in node.parents if edge not in known]
+    for edge in sorted(rest, key=lambda edge: edge.node.record is not None):
         new = id(edge.node) not in seen
         seen.add(id(edge.node))
         label = _label(edge.node, edge.name, edge.state, edge.why, new, edge.recorded)
@@ -82,7 +103,7 @@ def _label(
     if state:
         text.append(f"{state} ", COLOURS.get(state, OTHERS))
     if name:
-        text.append(f"{name} ", "bold")
+        text.append(f"{name} " if node.path else name, "bold")
     text.append(node.path)
     if why:
         text.append(f" ({why})", COLOURS.get(state, OTHERS))

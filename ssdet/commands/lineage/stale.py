@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -67,7 +68,7 @@ def stale(node: Node, cfg: Config | None) -> tuple[str, ...]:
     if now is not None and now != record.block["revision"]:
         lines.append(f"REVISION of {record.stage}: {record.block['revision']} -> {now}")
     if cfg is not None:
-        lines += _config_lines(cfg, record, [row.video_id for row in node.rows])
+        lines += _config_lines(cfg, node, record)
     return tuple(lines)
 
 
@@ -80,22 +81,24 @@ def revision(stage: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _config_lines(cfg: Config, record: Record, videos: list[str]) -> Iterator[str]:
+def _config_lines(cfg: Config, node: Node, record: Record) -> Iterator[str]:
     if record.dataset and record.dataset not in cfg.datasets:
         yield f"datasets.{record.dataset}: no longer in the configuration"
         return
-    present = _present(cfg, record, videos)
+    present = _present(cfg, node, record)
     for key, (name, value) in present.items():
         yield from key_changes(name, record.config[key], value)
+    if "seed" in record.content:
+        yield from key_changes("seed", record.content["seed"], _seed(cfg, node))
     yield from _members(cfg, record.content)
 
 
-def _present(cfg: Config, record: Record, videos: list[str]) -> Now:
+def _present(cfg: Config, node: Node, record: Record) -> Now:
     """The present values of what a stage was given of the configuration."""
     config, found = record.config, {}
     for key, value in config.items():
         if key in SPECIAL:
-            found[key] = SPECIAL[key](cfg, record, videos)
+            found[key] = SPECIAL[key](cfg, node, record)
         elif record.stage in OF_SPOT and key in type(cfg.spot).model_fields:
             found[key] = (f"spot.{key}", _plain(getattr(cfg.spot, key)))
         elif isinstance(value, Mapping) and isinstance(
@@ -112,7 +115,7 @@ def _plain(section: Any) -> Any:
     return section.model_dump(mode="json")
 
 
-def _dataset(cfg: Config, record: Record, videos: list[str]) -> tuple[str, Any]:
+def _dataset(cfg: Config, node: Node, record: Record) -> tuple[str, Any]:
     recorded = record.config["dataset"]
     if not record.dataset:
         return "datasets", recorded  # of which one is not known
@@ -122,17 +125,18 @@ def _dataset(cfg: Config, record: Record, videos: list[str]) -> tuple[str, Any]:
     return f"datasets.{record.dataset}", values
 
 
-def _data(cfg: Config, record: Record, videos: list[str]) -> tuple[str, Any]:
+def _data(cfg: Config, node: Node, record: Record) -> tuple[str, Any]:
+    videos = (row.video_id for row in node.rows)
     known = {*videos, *record.config["data"]["exclude"]}
     return "data", cfg.data.of(record.dataset, known)
 
 
-def _folder_fps(cfg: Config, record: Record, videos: list[str]) -> tuple[str, Any]:
+def _folder_fps(cfg: Config, node: Node, record: Record) -> tuple[str, Any]:
     dataset = cfg.datasets[record.dataset]
     return f"datasets.{record.dataset}.fps", folder_fps(dataset.format, dataset.fps)
 
 
-def _head(cfg: Config, record: Record, videos: list[str]) -> tuple[str, Any]:
+def _head(cfg: Config, node: Node, record: Record) -> tuple[str, Any]:
     name = record.config["head_name"]
     if name not in cfg.head.heads:
         return f"head.heads.{name}", None
@@ -140,7 +144,13 @@ def _head(cfg: Config, record: Record, videos: list[str]) -> tuple[str, Any]:
     return f"head.heads.{name}", section.model_dump(mode="json")
 
 
-def _models(cfg: Config, record: Record, videos: list[str]) -> tuple[str, Any]:
+def _seed(cfg: Config, node: Node) -> int:
+    """The seed of a file: that of the folder which its seed has, or the first."""
+    found = re.match(r"seed_(\d+)/", os.path.relpath(node.path, cfg.results))
+    return int(found[1]) if found else cfg.seed
+
+
+def _models(cfg: Config, node: Node, record: Record) -> tuple[str, Any]:
     names = [name for name in record.config["models"] if name in cfg.models]
     return "models", {n: cfg.models[n].model_dump(mode="json") for n in names}
 
@@ -153,15 +163,15 @@ def _members(cfg: Config, result: Mapping[str, Any]) -> Iterator[str]:
         yield from key_changes(f"ensembles.{result['name']}", old, new)
 
 
-SPECIAL: dict[str, Callable[[Config, Record, list[str]], tuple[str, Any]]] = {
+SPECIAL: dict[str, Callable[[Config, Node, Record], tuple[str, Any]]] = {
     "dataset": _dataset,
     "data": _data,
     "folder_fps": _folder_fps,
     "head": _head,
     "models": _models,
-    "seed": lambda cfg, record, videos: ("seed", cfg.seed),
-    "pool": lambda cfg, record, videos: ("features.pool", cfg.features.pool),
-    "split_seed": lambda cfg, record, videos: (
+    "seed": lambda cfg, node, record: ("seed", _seed(cfg, node)),
+    "pool": lambda cfg, node, record: ("features.pool", cfg.features.pool),
+    "split_seed": lambda cfg, node, record: (
         "spot.labels.seed",
         str(cfg.spot.labels.seed),
     ),

@@ -45,7 +45,8 @@ class Node:
     Attributes:
         path: of it; empty if it is not recorded.
         files: how many files these are.
-        sha256: of a single file that is there.
+        sha256: of a single file, if a child or its own record asks for it.
+        made: of shards: a hash of how they were made.
         record: what it says of its making, if it says anything.
         rows: of an inventory.
         state: whether the record that lies beside it is of it.
@@ -57,6 +58,7 @@ class Node:
     path: str
     files: int = 1
     sha256: str = ""
+    made: str = ""
     record: Record | None = None
     rows: tuple[InventoryRow, ...] = ()
     state: str = UNRECORDED
@@ -157,6 +159,7 @@ class _Walk:
         records = [record for path in paths if (record := read_record(path))]
         if records:
             node.record = record = records[0]
+            node.made = _made(records)
             if any(other.edited for other in records):
                 node.state, node.why = CHANGED, "its record was edited"
             elif record.sha256:
@@ -189,13 +192,14 @@ class _Walk:
     def _edge(self, name: str, entry: Mapping[str, Any]) -> Edge:
         """A parent that is one file or one folder."""
         folder = Path(entry["path"])
-        recorded = entry.get("sha256") or entry.get("made") or entry["listing"]
+        kinds = ("sha256", "made", "listing")
+        recorded = next((entry[kind] for kind in kinds if kind in entry), "")
         if not entry["path"]:
             node = Node("")
             return Edge(name, node, recorded, UNRECORDED, "its path was not recorded")
         if "files" in entry:
             paths = tuple(folder / file for file in entry["files"])
-            return self._checked(name, paths, recorded, _made)
+            return self._checked(name, paths, recorded, lambda p: self.nodes[p].made)
         if "listing" in entry:
             node = Node(str(folder))
             if not folder.is_dir():
@@ -242,12 +246,9 @@ class _Walk:
         return Edge("videos", node, "", OK)
 
 
-def _made(paths: tuple[Path, ...]) -> str:
+def _made(records: list[Record]) -> str:
     """How shards were made, as `ShardFolder.as_parent` says it; nothing if unlike."""
-    made = set()
-    for path in paths:
-        record = read_record(path)
-        made.add(sha256_text(canonical_json(record.attributes if record else {})))
+    made = {sha256_text(canonical_json(record.attributes)) for record in records}
     return made.pop() if len(made) == 1 else ""
 
 

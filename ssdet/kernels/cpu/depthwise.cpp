@@ -6,7 +6,7 @@
 // loaded serves the three taps beside each other. Rows past an edge are rows of zeros.
 // A task is a band of rows through all frames, so that frames are still in the cache
 // when the next ones need them.
-#include "vectors.h"
+#include "depthwise_row.h"
 
 #include <algorithm>
 #include <vector>
@@ -14,68 +14,6 @@
 namespace {
 
 constexpr long BAND = 4;  // rows
-
-struct Size {
-  long batch, frames, height, width, channels, stride;
-  long out_height() const { return (height + stride - 1) / stride; }
-  long out_width() const { return (width + stride - 1) / stride; }
-};
-
-template <class S> struct Rows {  // of one tensor
-  const S *data;
-  const S *zeros;
-  long frames, height, row;  // row: numbers in one
-  const S *at(long b, long t, long h) const {
-    if (t < 0 || t >= frames || h < 0 || h >= height) return zeros;
-    return data + ((b * frames + t) * height + h) * row;
-  }
-};
-
-template <class S, bool Full>
-void forward_row(const S *const *rows, const Value<S> *weight, S *out, const Size &s,
-                 long c, int n) {
-  using V = Vector<S>;
-  const long C = s.channels;
-  V k[27];
-#pragma GCC unroll 27
-  for (int i = 0; i < 27; i++) k[i] = load<Full>(weight + i * C + c, n);
-  if (s.stride == 1) {
-    V before = {}, here = {};
-    for (long w = 0; w < s.width; w++) {
-      V after = {};
-#pragma GCC unroll 9
-      for (int r = 0; r < 9; r++) {
-        V x = load<Full>(rows[r] + w * C + c, n);
-        before += k[3 * r + 2] * x;
-        here += k[3 * r + 1] * x;
-        after += k[3 * r] * x;
-      }
-      if (w > 0) store<Full>(out + (w - 1) * C + c, before, n);
-      before = here;
-      here = after;
-    }
-    store<Full>(out + (s.width - 1) * C + c, before, n);
-    return;
-  }
-  V here = {};
-  for (long o = 0; o < s.out_width(); o++) {
-    V after = {};
-    const bool pair = 2 * o + 1 < s.width;
-#pragma GCC unroll 9
-    for (int r = 0; r < 9; r++)
-      here += k[3 * r + 1] * load<Full>(rows[r] + 2 * o * C + c, n);
-    if (pair) {
-#pragma GCC unroll 9
-      for (int r = 0; r < 9; r++) {
-        V x = load<Full>(rows[r] + (2 * o + 1) * C + c, n);
-        here += k[3 * r + 2] * x;
-        after += k[3 * r] * x;
-      }
-    }
-    store<Full>(out + o * C + c, here, n);
-    here = after;
-  }
-}
 
 // The gradient of one input row at stride 2, from R = 3 or 6 rows of the output's.
 template <class S, bool Full, int R>
@@ -165,7 +103,7 @@ void forward(const S *x, const Value<S> *weight, S *out, const Size &s) {
           nine_rows(in, b, t, h, s.stride, rows);
           S *to = out + ((b * s.frames + t) * s.out_height() + h) * row;
           FOR_CHANNELS(S, s.channels, c, n,
-                       forward_row<S, Full>(rows, weight, to, s, c, n);)
+                       forward_row<S, Full>(rows, weight, to, s, {}, c, n);)
         }
 }
 

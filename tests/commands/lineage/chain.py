@@ -23,6 +23,7 @@ from ssdet.features import extract
 from ssdet.files import sha256, write_text
 from ssdet.provenance import block, now, write_record
 from ssdet.train import coarse_fine, fine, pretrain
+from ssdet.train.checkpoint import metrics_path
 from ssdet.train.distributed import World
 from ssdet.train.inference import inference_block
 from ssdet.train.run import begin_from, identity
@@ -176,6 +177,10 @@ class Chain:
             {"frames": store.as_parent(), **also},
             frames_made=identity(store),
             **more,
+        )
+        metrics_path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        metrics_path(args.out).write_text(
+            '{"step": 1, "waited_s": 0.1, "step_s": 0.5}\n'
         )
         run.finish({"weight": torch.tensor([float(seed)])}, ["c000"])
         return out

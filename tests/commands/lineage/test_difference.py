@@ -90,6 +90,9 @@ def test_numbers_that_nothing_explains(chain, capsys):
     assert "dense_map: 0.5 -> 0.75" in said
     assert "  a/checkpoint.pt and b/checkpoint.pt\n" in said
     assert "Nothing in provenance explains it" in said
+    record = json.loads(a.read_text())
+    dirty = record["provenance"]["commit"].endswith("+dirty")
+    assert ("that no commit holds (+dirty)" in said) == dirty
 
 
 def test_commit_versions_and_device_may_change_numbers(chain, capsys):
@@ -122,6 +125,19 @@ def test_other_members(chain):
         "predictions/fine_freeze: only in B",
         'members: ["fine_cls"] -> ["fine_cls", "fine_freeze"]',
     ]
+
+
+def test_a_checkpoint_that_two_members_share_is_explained_for_both(chain):
+    paths = []
+    for seed in (0, 1):
+        checkpoint = chain.fine(INIT, "cls", seed, out=f"{seed}/checkpoint.pt")
+        names = {"fine_cls": Path(f"{seed}/a.h5"), "fine_freeze": Path(f"{seed}/b.h5")}
+        for name, path in names.items():
+            chain.predict(name, checkpoint).rename(path)
+        paths.append(chain.ensemble(str(seed), names))
+    found = differences(*paths)
+    assert found.causes == {"seed: 0 -> 1": ["fine"]}
+    assert not found.unexplained
 
 
 def test_labels_have_no_record_of_their_own(chain):
