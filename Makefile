@@ -5,6 +5,7 @@ CORES ?= all
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 DEMO := results/demo
+SOAK ?= 20
 SNAKEMAKE := snakemake --configfile config/demo.yaml --cores $(CORES)
 SNAKEMAKE_TABLES := snakemake --configfile config/demo.yaml config/demo_tables.yaml \
     --cores $(CORES)
@@ -15,7 +16,7 @@ SNAKEMAKE_SPOT := snakemake --configfile config/demo.yaml config/demo_spot.yaml 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-tables demo-spot test lint schema clean
+.PHONY: help venv demo demo-tables demo-spot test soak lint schema clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -57,6 +58,10 @@ $(DEMO)/tables/charades.csv: ;
 
 test: venv ## all tests, the whole tiny workflow among them
 	OMP_NUM_THREADS=1 pytest -n auto --dist worksteal -m 'slow or not slow'
+
+soak: venv ## tests of faults, SOAK times over; writes the matrix of tests/faults/README.md
+	OMP_NUM_THREADS=1 pytest -n auto --timeout 3600 tests/faults \
+	    --soak $(SOAK) --keep-matrix
 
 lint: venv ## format, lint and types, of the package and of the workflow
 	ruff format --check .

@@ -30,7 +30,8 @@ import torch
 
 from ssdet.data.feature_shard import FORMAT, VERSION
 from ssdet.data.feature_store import FeatureStore, VideoFeatures, write_features
-from ssdet.data.hdf5 import create, set_attributes
+from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5_file import create
 from ssdet.files import atomic
 
 ROUNDS = 7

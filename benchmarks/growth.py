@@ -11,10 +11,9 @@ linear, 2 quadratic. A name marked with ! grows worse than linear.
 import argparse
 import csv
 import json
+import multiprocessing
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,7 +36,7 @@ from ssdet.evaluate.detections import Detection
 from ssdet.evaluate.segment_ap import segment_scores
 from ssdet.metrics import average_precision
 from ssdet.models.detector import X3DDetector
-from ssdet.train.execution import place
+from ssdet.train.execution import channels_last, place
 
 HEIGHT, WIDTH, CROP, FRAMES = 96, 128, 64, 256
 WORSE = 1.15  # an exponent above is worse than linear
@@ -88,13 +87,29 @@ def loading(folder, workers):
     return lambda: [None for _ in load_in_order(item, 64, 4, workers)]
 
 
+def small_detector():
+    """A shallow and narrow X3D, for 10 classes."""
+    torch.manual_seed(0)
+    model = X3DDetector(
+        depth_factor=1.0,
+        width_factor=1.0,
+        head_width=64,
+        classes=10,
+        dropout=0.0,
+        mode="loc",
+    )
+    place(model, torch.device("cpu"))
+    return model
+
+
+def noise_clips(batch, frames):
+    """A batch for a network."""
+    return channels_last(torch.randn(batch, 3, frames, CROP, CROP))
+
+
 def training(frames, batch):
     """Forward and backward of a small detector."""
-    torch.manual_seed(0)
-    model = X3DDetector(1.0, 1.0, 64, 10, 0.0, "loc").train()
-    place(model, torch.device("cpu"))
-    video = torch.randn(batch, 3, frames, CROP, CROP)
-    video = video.contiguous(memory_format=torch.channels_last_3d)
+    model, video = small_detector().train(), noise_clips(batch, frames)
     labels = torch.zeros(batch, 10, frames)
 
     def step():
@@ -106,11 +121,7 @@ def training(frames, batch):
 
 def predicting(frames):
     """A small detector over a whole video."""
-    torch.manual_seed(0)
-    model = X3DDetector(1.0, 1.0, 64, 10, 0.0, "loc").eval()
-    place(model, torch.device("cpu"))
-    video = torch.randn(1, 3, frames, CROP, CROP)
-    video = video.contiguous(memory_format=torch.channels_last_3d)
+    model, video = small_detector().eval(), noise_clips(1, frames)
     return torch.inference_mode()(lambda: model(video))
 
 
@@ -132,7 +143,7 @@ def label_rows(videos):
         split = ("train", "test")[number % 2]
         for start in (0.0, 0.2):
             rows.append(
-                (f"v{number:06d}", start, start + 0.2, f"c{number % 20}", split)
+                (f"v{number:06d}", start, start + 0.2, f"c{number // 2 % 20}", split)
             )
     return rows
 
@@ -238,9 +249,8 @@ def processor_s():
     return time.process_time() + sum(os.times()[2:4])
 
 
-def measure(name, size):
-    """Print seconds and MB of one case."""
-    torch.set_num_threads(1)
+def measure(name, size, answer):
+    """Send seconds and MB of one case, measured in this process."""
     before = peak_mb()
     with tempfile.TemporaryDirectory() as folder:
         work = CASES[name][1](size, Path(folder))
@@ -252,7 +262,21 @@ def measure(name, size):
     extra = peak_mb() - before
     if "workers" in name:
         extra += size * max(0.0, peak_mb(resource.RUSAGE_CHILDREN) - before)
-    print(json.dumps([min(spent), extra]))
+    answer.send((min(spent), extra))
+
+
+def measured(name, size):
+    """Seconds and MB of one case: a new process has the imports already."""
+    receive, send = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(
+        target=measure, args=(name, size, send)
+    )
+    process.start()
+    send.close()
+    try:
+        return receive.recv()
+    finally:
+        process.join()
 
 
 def exponent(sizes, values):
@@ -266,21 +290,14 @@ def main():
     """Print a row for each case."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", help="of names; none: all cases")
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.measure:
-        measure(args.measure[0], int(args.measure[1]))
-        return
+    torch.set_num_threads(1)
     print("| what, against | sizes | seconds | exponent | MB | exponent |")
     print("|---|---|---|---:|---|---:|")
     for name, (sizes, _) in CASES.items():
         if args.parts and not any(part in name for part in args.parts):
             continue
-        found = []
-        for size in sizes:
-            command = [sys.executable, __file__, "--measure", name, str(size)]
-            out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-            found.append(json.loads(out.splitlines()[-1]))
+        found = [measured(name, size) for size in sizes]
         seconds, megabytes = map(list, zip(*found, strict=True))
         slopes = exponent(sizes, seconds), exponent(sizes, megabytes)
         mark = " !" if max(slopes) > WORSE else ""

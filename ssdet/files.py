@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import glob
 import hashlib
+import logging
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+HELD = (errno.EACCES, errno.EAGAIN)  # of a lock that another process holds
+# What a disk does to a writer, and no input can be blamed for.
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @contextmanager
@@ -23,27 +32,90 @@ def atomic(path: str | Path) -> Iterator[Path]:
         OSError: the file cannot be written; the message says where.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        left.unlink(missing_ok=True)  # by a writer that was killed
     host = platform.node()
     temporary = path.with_name(f".{path.name}.{host}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_left(path, host)
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Say of an error in the block which file it kept from being written.
+
+    Raises:
+        OSError: the block raised one.
+    """
+    try:
+        yield
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(
             error.errno,
             f"cannot write {path}: {error.strerror or error}. Free some space or choose"
             " another folder with the config key `results`, then run again",
         ) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+
+
+@contextmanager
+def only_one(folder: Path, what: str) -> Iterator[None]:
+    """See that no other process works in a folder, which is made if need be.
+
+    The lock is gone with the process, however it ends. Within the block the folder may
+    be removed.
+
+    Args:
+        folder: gets a file `lock`.
+        what: they would both do, for the message.
+
+    Raises:
+        OSError: another process does; or the folder cannot be written.
+    """
+    path = folder / "lock"
+    while True:
+        with writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            except FileNotFoundError:
+                continue  # another process has just removed the folder
+        try:
+            if _lock(descriptor, path, what):
+                try:
+                    yield
+                finally:
+                    _remove_if_empty(path)
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, what: str) -> bool:
+    """Take a lock; False if its file was removed meanwhile."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in HELD:
+            log.warning("%s: this file system has no locks (%s)", path, error.strerror)
+            return True
+        raise OSError(
+            error.errno,
+            f"another process {what} at this moment (it holds {path}). Wait for it, or"
+            " end it; then run again",
+        ) from None
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -66,6 +138,23 @@ def sha256_bytes(data: bytes) -> str:
 def sha256_text(text: str) -> str:
     """Hex sha256 of a text in UTF-8."""
     return sha256_bytes(text.encode())
+
+
+def _remove_if_empty(lock: Path) -> None:
+    """Remove a folder that holds nothing but its lock."""
+    with suppress(OSError):
+        if os.listdir(lock.parent) == [lock.name]:
+            lock.unlink()
+            lock.parent.rmdir()
+
+
+def _remove_left(path: Path, host: str) -> None:
+    """Remove what killed writers left; one that still lives on this host keeps its."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = left.name.removesuffix(".tmp").rpartition(f".{host}.")[2]
+        others = process.isdigit() and int(process) != os.getpid()
+        if not (others and os.path.exists(f"/proc/{process}")):
+            left.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

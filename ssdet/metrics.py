@@ -25,6 +25,10 @@ COLUMNS = 27  # classes that are held, class by class, at once
 PIECE = 256  # rows that are turned round in one go, within the cache
 
 
+class NotANumberError(ValueError):
+    """Scores are NaN."""
+
+
 def average_precision(
     scores: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -205,7 +209,7 @@ def _refuse_nan(scores: Array, first_class: int) -> None:
         bad = np.isnan(scores)
         classes = np.flatnonzero(bad.any(axis=1))
         row = np.flatnonzero(bad[classes[0]])[0]
-        raise ValueError(
+        raise NotANumberError(
             f"{bad.sum()} scores are NaN, first row {row} of class number"
             f" {first_class + classes[0]}. NaN has no rank: look for an overflow in the"
             " model that gave these scores"

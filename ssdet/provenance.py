@@ -10,7 +10,9 @@ import argparse
 import json
 import platform
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -47,9 +49,42 @@ def write_record(
     write_text(record_path(path), json.dumps(record, indent=1) + "\n")
 
 
-def now() -> str:
-    """The time, in ISO 8601 and UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def check_recorded(path: Path, remedy: str) -> None:
+    """See that a file is the one its record is of; without a record it is believed.
+
+    Raises:
+        ValueError: it is not.
+    """
+    beside = record_path(path)
+    if not beside.is_file():
+        return
+    try:
+        stated = json.loads(beside.read_text(encoding="utf-8"))["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{beside} is no record ({error!r}); {remedy}") from None
+    if stated != sha256(path):
+        raise ValueError(
+            f"{path} is not the file that its record {beside} is of: it is damaged or"
+            f" was edited; {remedy}"
+        )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of this process.
+
+    Attributes:
+        utc: what the clock said, ISO 8601.
+        monotonic_s: seconds, also right if the clock is set meanwhile.
+    """
+
+    utc: str
+    monotonic_s: float
+
+
+def now() -> Moment:
+    """This moment."""
+    return Moment(datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
 
 
 def block(
@@ -57,7 +92,7 @@ def block(
     revision: int,
     sections: Mapping[str, Any],
     parents: Mapping[str, Parent],
-    started: str,
+    started: Moment,
     device: str = "cpu",
     gpus: int = 0,
 ) -> dict[str, Any]:
@@ -78,9 +113,7 @@ def block(
     """
     text = json.dumps(sections, sort_keys=True, separators=(",", ":"))
     ended = now()
-    seconds = (
-        datetime.fromisoformat(ended) - datetime.fromisoformat(started)
-    ).total_seconds()
+    seconds = ended.monotonic_s - started.monotonic_s
     return {
         "stage": stage,
         "revision": revision,
@@ -90,8 +123,8 @@ def block(
         "commit": commit(),
         "versions": versions(),
         "device": device,
-        "started": started,
-        "ended": ended,
+        "started": started.utc,
+        "ended": ended.utc,
         "gpu_hours": round(seconds / 3600 * gpus, 4),
     }
 

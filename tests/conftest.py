@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import matrix
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -15,6 +17,22 @@ def pytest_addoption(parser):
         help="run tests/golden on this folder of reference outputs (or a parent of"
         " several) instead of the copies in tests/golden",
     )
+    parser.addoption(
+        "--soak",
+        type=int,
+        default=1,
+        metavar="N",
+        help="repeat each fault of tests/faults N times, with other draws",
+    )
+    parser.addoption(
+        "--keep-matrix",
+        action="store_true",
+        help="write the matrix of faults into tests/faults/README.md",
+    )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    matrix.summarise(terminalreporter, config)
 
 
 @pytest.fixture(scope="session")

@@ -438,6 +438,13 @@ def test_order_and_comments_rerun_nothing(finished, tmp_path):
     assert plan(finished, config=(other, TINY)) == Counter()
 
 
+def test_a_profile_reruns_nothing(finished):
+    profile = ("--profile", str(ROOT / "workflow" / "profiles" / "slurm"))
+    status, said = snakemake(finished, "--dry-run", *profile, "demo")
+    assert status == 0, said
+    assert "Nothing to be done" in said
+
+
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of what planning reads, to be changed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from zlib import crc32
 
 import h5py
@@ -33,13 +32,16 @@ class CodedFrames:
     positions: list[list[int]]
 
 
-def read_jpegs(data: Data, first: int, wanted: list[int]) -> CodedFrames:
+def read_jpegs(
+    data: Data, first: int, wanted: list[int], sums: h5py.Dataset | None
+) -> CodedFrames:
     """Read the JPEG files of frames.
 
     Args:
         data: of the shard.
         first: row of the video's first frame.
         wanted: frames of the video, from 0; at least one.
+        sums: CRC-32 of the bytes of each frame; None: of an earlier version.
     """
     lowest = min(wanted)
     rows = slice(first + lowest, first + max(wanted) + 1)
@@ -51,7 +53,16 @@ def read_jpegs(data: Data, first: int, wanted: list[int]) -> CodedFrames:
         positions.setdefault(place, []).append(position)
     jpeg = data("jpeg")
     files = [jpeg[start : start + length] for start, length in positions]
-    return CodedFrames(partial(decode_jpegs, files), list(positions.values()))
+    shown = list(positions.values())
+    stored = [] if sums is None else sums[rows]
+    expected = [int(stored[wanted[at[0]] - lowest]) for at in shown if len(stored)]
+
+    def decode(size: Size, device: torch.device) -> Iterator[Tensor]:
+        if expected and expected != list(map(crc32, files)):
+            raise ValueError("its bytes are not those that were written")
+        yield from decode_jpegs(files, size, device)
+
+    return CodedFrames(decode, shown)
 
 
 def read_packets(data: Data, first: int, wanted: list[int], gop: int) -> CodedFrames:

@@ -2,6 +2,7 @@
 
     /<key>   (M, C, H, W) float16 or float32, videos one after the other, time first
     /logits  (M, K) float32, the model's own logits
+    /crc32   (M, keys + 1) uint32, of each row of the maps, by key, and of the logits
     /index   video_id, offset (first row), length (rows), n_frames, duration (seconds);
              sorted by video_id
 
@@ -21,11 +22,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ssdet.data.hdf5 import create, set_attributes
+from ssdet.data.checksums import NAME, crc32_of_rows, seal
+from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5_file import create
 from ssdet.files import atomic
 
 FORMAT, VERSION = "coarse_fine_features", 1
 CHUNK_ROWS, CHUNK_LOGITS = 32, 512
+NO_MAPS = {"index", "logits", NAME}
 
 
 class VideoFeatures(NamedTuple):
@@ -81,11 +85,13 @@ def write_features(
             entry = (video.n_frames, video.duration_s)
             index.append((video.video_id.encode(), row, length, *entry))
             row += length
+            file.see_written()
             del video  # before the next one is made
         if row != total:
             raise ValueError(f"{path}: {total} rows were announced, {row} came")
         longest = max([1, *(len(entry[0]) for entry in index)])
         file["index"] = np.array(index, _index_type(longest))
+        seal(file["index"])
         set_attributes(file, {"provenance": dict(provenance()), "complete": True})
 
 
@@ -103,9 +109,16 @@ def _append(
     if not index:
         _create(file, total, maps, logits, compression)
     _check(video.video_id, maps, logits, file, row, total, index)
+    rows = slice(row, row + len(logits))
     for key, array in [*maps.items(), ("logits", logits)]:
-        file[key][row : row + len(logits)] = array
+        file[key][rows] = array
+        file[NAME][rows, columns_of(file).index(key)] = crc32_of_rows(array)
     return len(logits)
+
+
+def columns_of(file: h5py.File) -> list[str]:
+    """What the columns of /crc32 belong to."""
+    return [*sorted(set(file) - NO_MAPS), "logits"]
 
 
 def _arrays(
@@ -158,6 +171,7 @@ def _create(
         shape = (total, *array.shape[1:])
         created = file.create_dataset(name, shape, array.dtype, **options)
         set_attributes(created, {"layout": "TK" if name == "logits" else "TCHW"})
+    file.create_dataset(NAME, (total, len(maps) + 1), np.uint32)
 
 
 def _check(
@@ -175,7 +189,7 @@ def _check(
             f"video {video_id} comes after {index[-1][0].decode()}: videos must be"
             " sorted and each come once"
         )
-    keys = set(file) - {"logits"}
+    keys = set(file) - NO_MAPS
     if set(maps) != keys:
         raise ValueError(
             f"video {video_id} has {', '.join(sorted(maps))}, expected"

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ssdet.data.feature_shard import FORMAT, VERSION, VideoFeatures, write_features
+from ssdet.data.checksums import NAME, crc32_of_rows, mismatch
+from ssdet.data.feature_shard import (
+    FORMAT,
+    NO_MAPS,
+    VERSION,
+    VideoFeatures,
+    columns_of,
+    write_features,
+)
 from ssdet.data.hdf5 import damage, shown
 from ssdet.data.shard_folder import Kind, ShardFolder
 
@@ -146,15 +155,14 @@ class FeatureStore:
         if absent:
             raise ValueError(
                 f"{self.folder / shard} has no {', '.join(absent)} but"
-                f" {', '.join(sorted(set(file) - {'index', 'logits'}))}; {REMEDY}"
+                f" {', '.join(sorted(set(file) - NO_MAPS))}; {REMEDY}"
             )
         window = slice(first + start, first + stop)
         with damage(self.folder / shard, REMEDY):
+            found = self._rows(shard, window, keys)
             return {
-                key: torch.from_numpy(
-                    self._shards.data(shard, key)[window]  # (T', C, H, W)
-                ).movedim(0, 1)
-                for key in keys
+                key: torch.from_numpy(rows).movedim(0, 1)  # from (T', C, H, W)
+                for key, rows in found.items()
             }
 
     def logits(self, video_id: str) -> Tensor:
@@ -166,7 +174,28 @@ class FeatureStore:
         shard, row = self._shards.find(video_id)
         first, last = int(row["offset"]), int(row["offset"] + row["length"])
         with damage(self.folder / shard, REMEDY):
-            return torch.from_numpy(self._shards.data(shard, "logits")[first:last])
+            rows = self._rows(shard, slice(first, last), ["logits"])
+            return torch.from_numpy(rows["logits"])
+
+    def _rows(
+        self, shard: str, window: slice, keys: Sequence[str]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Rows of some data sets, as they were written.
+
+        Raises:
+            OSError: they cannot be read, or their checksums differ.
+        """
+        rows = {key: self._shards.data(shard, key)[window] for key in keys}
+        stored = self._shards.optional(shard, NAME)
+        sums = None if stored is None else stored[window]
+        columns = columns_of(self._shards.open(shard))
+        for key, array in rows.items():
+            if (
+                sums is not None
+                and (sums[:, columns.index(key)] != crc32_of_rows(array)).any()
+            ):
+                raise mismatch(f"rows {window.start} to {window.stop - 1} of /{key}")
+        return rows
 
 
 def _difference(name: str, found: Any, source: str, value: Any) -> str:

@@ -5,7 +5,7 @@
     /offsets  (N,) int64, first byte of each frame; frames that show the same picture
               share their bytes
     /lengths  (N,) int32, bytes of each frame
-    /checksums  (N,) uint32, CRC-32 of these bytes; of packets only
+    /checksums  (N,) uint32, CRC-32 of these bytes
     /index    video_id, first (row of its first frame), frames, fps, duration_s, height,
               width; sorted by video_id
 
@@ -23,7 +23,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ssdet.data.hdf5 import create, set_attributes
+from ssdet.data.checksums import crc32, seal
+from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5_file import create
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_frames", 1
@@ -85,22 +87,22 @@ def write_frames(
         data = file.create_dataset(coded, (sum(sizes),), np.uint8)
         offsets = file.create_dataset("offsets", (sum(counts),), np.int64)
         lengths = file.create_dataset("lengths", (sum(counts),), np.int32)
-        if packets:
-            checks = [
-                video.checksums for video in videos if video.checksums is not None
-            ]
-            file["checksums"] = np.concatenate([np.empty(0, np.uint32), *checks])
+        sums = file.create_dataset("checksums", (sum(counts),), np.uint32)
         start = first = 0
         index = []
         for video, size, count in zip(videos, sizes, counts, strict=True):
             _copy(video.file, data, start)
             offsets[first : first + count] = video.offsets + start
             lengths[first : first + count] = video.lengths
+            known = video.checksums
+            sums[first : first + count] = _sums(video, size) if known is None else known
             name = video.video_id.encode()
             shape = (video.height, video.width)
             index.append((name, first, count, video.fps, video.duration_s, *shape))
             start, first = start + size, first + count
+            file.see_written()
         file["index"] = np.array(index, _index_type(videos))
+        seal(file["index"])
         set_attributes(file["index"], {"unit": "duration_s in s, fps in 1/s"})
         set_attributes(file, {"provenance": dict(provenance()), "complete": True})
 
@@ -110,6 +112,14 @@ def _copy(source: Path, target: h5py.Dataset, start: int) -> None:
         while data := file.read(COPIED):
             target[start : start + len(data)] = np.frombuffer(data, np.uint8)
             start += len(data)
+
+
+def _sums(video: PackedVideo, size: int) -> list[int]:
+    """Checksum of each frame; frames with the same bytes cost one."""
+    data = np.memmap(video.file, np.uint8, "r") if size else np.empty(0, np.uint8)
+    places = list(zip(video.offsets.tolist(), video.lengths.tolist(), strict=True))
+    known = {(at, length): crc32(data[at : at + length]) for at, length in set(places)}
+    return [known[place] for place in places]
 
 
 def _index_type(videos: Sequence[PackedVideo]) -> np.dtype[np.void]:

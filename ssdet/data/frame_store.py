@@ -149,7 +149,8 @@ class FrameStore:
         size = (int(row["height"]), int(row["width"]))
         with damage(self.folder / shard, REMEDY):
             if self._gop is None:
-                coded = read_jpegs(data, int(row["first"]), wanted)
+                sums = self._shards.optional(shard, "checksums")
+                coded = read_jpegs(data, int(row["first"]), wanted, sums)
             else:
                 coded = read_packets(data, int(row["first"]), wanted, self._gop)
         try:

@@ -18,7 +18,7 @@ from ssdet.data.pack import Failed, PackJob, died, pack_video
 from ssdet.data.parallel import run_each
 from ssdet.data.shards import ids_of_shard
 from ssdet.data.video_files import is_frame_folder
-from ssdet.files import sha256
+from ssdet.files import only_one, sha256
 from ssdet.progress import Progress
 from ssdet.provenance import block, now
 
@@ -151,12 +151,13 @@ def pack_all(
 def parts_folder(out: Path) -> Iterator[Path]:
     """An empty folder beside the output, on the same disk; removed at the end."""
     folder = out.with_name(f".{out.name}.parts")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with only_one(folder, f"makes {out}"):
+        for left in folder.glob("*.jpegs"):
+            left.unlink()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.data.checksums import seal, sealed
 from ssdet.data.hdf5 import read_index, set_attributes
 
 GROUP = "grid"
@@ -61,11 +62,14 @@ def write_grids(file: h5py.File, grids: Mapping[str, Sampling]) -> None:
     rows = list(zip(encoded, offsets, lengths, strict=True))
     group = file.create_group(GROUP)
     group["index"] = np.array(rows, dtype=[*kinds, ("length", "i4")])
+    seal(group["index"])
     ends = np.concatenate([grids[name].times_s[1:] for name in names])
     group["end_s"] = ends.astype(np.float64)
+    seal(group["end_s"])
     set_attributes(group["end_s"], {"unit": "s"})
     confidence = np.concatenate([grids[name].confidence for name in names])
     group["confidence"] = confidence.astype(np.float32)
+    seal(group["confidence"])
 
 
 def read_grid(file: h5py.File, video_id: str) -> Sampling | None:
@@ -73,6 +77,7 @@ def read_grid(file: h5py.File, video_id: str) -> Sampling | None:
 
     Raises:
         ValueError: what it says is not possible.
+        OSError: the grids are damaged.
     """
     if GROUP not in file:
         return None
@@ -82,9 +87,10 @@ def read_grid(file: h5py.File, video_id: str) -> Sampling | None:
     if not place.size:
         return None
     offset, length = (int(index[name][place[0]]) for name in ("offset", "length"))
-    ends = group["end_s"][offset : offset + length]
+    ends, confidence = sealed(group["end_s"]), sealed(group["confidence"])
     sampling = Sampling(
-        np.concatenate([[0.0], ends]), group["confidence"][offset : offset + length]
+        np.concatenate([[0.0], ends[offset : offset + length]]),
+        confidence[offset : offset + length],
     )
     if problem := sampling.problem():
         raise ValueError(f"video {video_id}: {problem}")

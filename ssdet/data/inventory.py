@@ -30,9 +30,9 @@ from ssdet.data.annotations import (
 from ssdet.data.parallel import run_each
 from ssdet.data.probed import Probed, ProbedFiles, died, probe_file, probe_folder
 from ssdet.data.video_files import find_videos, is_frame_folder
-from ssdet.files import sha256, write_text
+from ssdet.files import only_one, sha256, write_text
 from ssdet.progress import Progress
-from ssdet.provenance import block, label_files, now, write_record
+from ssdet.provenance import block, check_recorded, label_files, now, write_record
 
 REVISION = 1
 STATUSES = ("ok", "missing", "corrupt", "excluded")
@@ -108,22 +108,26 @@ def main(argv: list[str] | None = None) -> None:
     excluded = set(ids) & set(cfg.exclude)
     also = {record.video_id: record.also for record in dataset.records if record.also}
     found = find_videos(args.videos, set(ids) - excluded, dataset.name, also)
-    memory = ProbedFiles(args.out.with_name(args.out.name + ".resume"))
-    probed = probe_all(list(found.values()), memory, args.workers, args.folder_fps)
-    rows = [
-        _row(record, found, probed, record.video_id in excluded)
-        for record in dataset.records
-    ]
-    log.info("%s", summary(rows))
-    check_losses(rows, dataset, cfg)
-    durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
-    dataset_from_arguments(args, durations)
-    write_inventory(args.out, rows)
-    sections = {name: json.loads(getattr(args, name)) for name in ("dataset", "data")}
-    config = {"name": dataset.name, **sections, "folder_fps": args.folder_fps}
-    record = block("inventory", REVISION, config, label_files(args), started)
-    write_record(args.out, record, sha256(args.out))
-    memory.remove()
+    resume = args.out.with_name(args.out.name + ".resume")
+    with only_one(resume, f"makes {args.out}"):
+        memory = ProbedFiles(resume)
+        probed = probe_all(list(found.values()), memory, args.workers, args.folder_fps)
+        rows = [
+            _row(record, found, probed, record.video_id in excluded)
+            for record in dataset.records
+        ]
+        log.info("%s", summary(rows))
+        check_losses(rows, dataset, cfg)
+        durations = {row.video_id: row.duration_s for row in rows if row.status == "ok"}
+        dataset_from_arguments(args, durations)
+        write_inventory(args.out, rows)
+        sections = {
+            name: json.loads(getattr(args, name)) for name in ("dataset", "data")
+        }
+        config = {"name": dataset.name, **sections, "folder_fps": args.folder_fps}
+        record = block("inventory", REVISION, config, label_files(args), started)
+        write_record(args.out, record, sha256(args.out))
+        memory.remove()
 
 
 def probe_all(
@@ -243,7 +247,8 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
     """Read an inventory; its rows are sorted by video_id.
 
     Raises:
-        ValueError: the file is absent or is not an inventory; bad rows are listed.
+        ValueError: the file is absent or is not an inventory; bad rows are listed; or
+            it is not as it was written.
     """
     path = Path(path)
     if not path.is_file():
@@ -276,6 +281,7 @@ def read_inventory(path: str | Path) -> list[InventoryRow]:
         raise ValueError(
             f"{path} has {len(problems)} bad rows:\n  {shown}\nRun `inventory` again"
         )
+    check_recorded(path, "run `inventory` again")
     return rows
 
 

@@ -23,7 +23,7 @@ from ssdet.data.picture_sources import (
 from ssdet.data.sampling import frames_in
 from ssdet.data.short_gop import GopEncoder
 from ssdet.data.video import Video, VideoError
-from ssdet.files import sha256
+from ssdet.files import OF_DISKS, sha256, writing
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,9 @@ def pack_video(job: PackJob) -> PackedVideo | Failed:
     except VideoError as error:
         return _failed(job, str(error))
     except OSError as error:
+        if error.errno in OF_DISKS:  # no fault of the video
+            with writing(job.out):
+                raise
         return _failed(job, str(error))
 
 

@@ -2,7 +2,8 @@
 
     /logits   (M, K) float32, videos one after the other, each (T, K)
     /times_s  (M,) float64, time of each row within its video
-    /index    video_id, offset (first row), length (T); sorted by video_id
+    /index    video_id, offset (first row), length (T), crc32 (of both); sorted by
+              video_id
     /grid     of a two-stream detector: where it sampled each video; see grids.py
 
 The root attributes name the model, its checkpoint, the data set and the classes. The
@@ -20,6 +21,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ssdet.data.checksums import NAME, crc32, mismatch, seal
 from ssdet.data.grids import Sampling, read_grid, write_grids
 from ssdet.data.hdf5 import (
     damage,
@@ -28,6 +30,7 @@ from ssdet.data.hdf5 import (
     read_index,
     set_attributes,
 )
+from ssdet.data.hdf5_file import create
 from ssdet.files import atomic
 
 FORMAT, VERSION = "ssdet_predictions", 1
@@ -67,9 +70,9 @@ def write_predictions(
         ValueError: a video comes twice or its arrays do not fit; no file is left.
         OSError: the file cannot be written.
     """
-    index: dict[str, tuple[int, int]] = {}
+    index: dict[str, tuple[int, int, int]] = {}
     grids: dict[str, Sampling] = {}
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic(path) as temporary, create(temporary) as file:
         attributes = {
             "format": FORMAT,
             "version": VERSION,
@@ -91,10 +94,12 @@ def write_predictions(
                     raise ValueError(f"video {video_id}: {problem}")
                 grids[video_id] = sampling
             rows, times = _checked(video_id, logits, times_s, len(classes))
-            index[video_id] = (len(logits_set), len(rows))
+            index[video_id] = (len(logits_set), len(rows), crc32(rows, times))
             _append(logits_set, rows)
             _append(times_set, times)
+            file.see_written()
         file["index"] = _index_table(index)
+        seal(file["index"])
         write_grids(file, grids)
         set_attributes(file, {"provenance": dict(provenance()), "complete": True})
 
@@ -130,6 +135,7 @@ class Predictions:
 
     def _read_header(self) -> None:
         attributes = get_attributes(self._file)
+        index = read_index(self._file, "offset", "length")
         self.model = str(attributes["model"])
         self.dataset = str(attributes["dataset"])
         self.classes: tuple[str, ...] = tuple(map(str, attributes["classes"]))
@@ -137,12 +143,16 @@ class Predictions:
         self.provenance: dict[str, Any] = dict(attributes["provenance"])
         self._index = {
             row["video_id"].decode(): (int(row["offset"]), int(row["length"]))
-            for row in read_index(self._file, "offset", "length")
+            for row in index
         }
         rows = min(len(self._file["logits"]), len(self._file["times_s"]))
         for offset, length in self._index.values():
             if not (offset >= 0 and 1 <= length <= rows - offset):
                 raise ValueError(f"its index does not fit the {rows} rows of /logits")
+        self._sums: dict[str, int] = {}  # of files written before there is none
+        if NAME in (index.dtype.names or ()):
+            names = (video_id.decode() for video_id in index["video_id"])
+            self._sums = dict(zip(names, index[NAME].tolist(), strict=True))
 
     def __contains__(self, video_id: object) -> bool:
         return video_id in self._index
@@ -156,28 +166,29 @@ class Predictions:
 
     def times_s(self, video_id: str) -> Times:
         """Times (T,) of the rows of a video."""
-        offset, length = self._place(video_id)
-        with damage(self.path, REMEDY):
-            return np.asarray(self._file["times_s"][offset : offset + length])
+        return self[video_id][1]
 
     def __getitem__(self, video_id: str) -> tuple[Logits, Times]:
         """Logits (T, K) float32 and times (T,) float64 of a video.
 
         Raises:
             KeyError: the file has no such video.
-            ValueError: they are not what `write_predictions` writes.
+            ValueError: its rows are damaged, or not what `write_predictions` writes.
         """
         offset, length = self._place(video_id)
         with damage(self.path, REMEDY):
-            logits = self._file["logits"][offset : offset + length]
-            times_s = self.times_s(video_id)
-            return _checked(video_id, logits, times_s, len(self.classes))
+            logits = np.asarray(self._file["logits"][offset : offset + length])
+            times = np.asarray(self._file["times_s"][offset : offset + length])
+            if self._sums.get(video_id, (sum_ := crc32(logits, times))) != sum_:
+                raise mismatch(f"the rows of video {video_id}")
+            return _checked(video_id, logits, times, len(self.classes))
 
     def sampling(self, video_id: str) -> Sampling | None:
         """Where the detector sampled a video; None if it takes all frames.
 
         Raises:
             KeyError: the file has no such video.
+            ValueError: it is damaged.
         """
         self._place(video_id)
         with damage(self.path, REMEDY):
@@ -240,9 +251,10 @@ def _append(dataset: h5py.Dataset, rows: npt.NDArray[Any]) -> None:
     dataset[start:] = rows
 
 
-def _index_table(index: Mapping[str, tuple[int, int]]) -> npt.NDArray[Any]:
+def _index_table(index: Mapping[str, tuple[int, int, int]]) -> npt.NDArray[Any]:
     names = [video_id.encode() for video_id in sorted(index)]
     width = max((len(name) for name in names), default=1)
     kinds = [("video_id", f"S{width}"), ("offset", "i8"), ("length", "i4")]
+    kinds.append((NAME, "u4"))
     rows = [(name, *index[name.decode()]) for name in names]
     return np.array(rows, dtype=kinds)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ssdet.data.frame_folder import FrameFolder
 from ssdet.data.video import VideoError, probe
-from ssdet.files import sha256
+from ssdet.files import sha256, writing
 
 MEMORY = 1  # counts changes of what is learnt; lines of another count are not read
 
@@ -140,8 +140,12 @@ class ProbedFiles:
         """Remember a file, if it is usable."""
         if result.status != "ok":
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
         line = json.dumps([_key(path), asdict(result)])
+        with writing(self._file):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(line)
+
+    def _write(self, line: str) -> None:
         with open(self._file, "a", encoding="utf-8") as file:
             # A torn last line must not spoil the next one.
             file.write(("\n" if self._torn else "") + line + "\n")

@@ -97,7 +97,8 @@ class ShardFolder:
                 index = read_index(file, kind.first, kind.count, kind.facts)
                 rows = len(file[kind.rows]) if len(index) else 0
                 self._compare(name, attributes)
-                self._add(name, index, rows)
+                self._see_fit(name, index, rows)
+                self._add(name, index)
 
     def _found(self) -> list[str]:
         names = sorted(path.name for path in self.folder.glob("shard-*.h5"))
@@ -117,8 +118,8 @@ class ShardFolder:
                     f" together; remove what is old, or {self._kind.remedy}"
                 )
 
-    def _add(self, name: str, index: npt.NDArray[np.void], rows: int) -> None:
-        """Take up the videos of a shard."""
+    def _see_fit(self, name: str, index: npt.NDArray[np.void], rows: int) -> None:
+        """See that a shard's index deals out all its rows."""
         counts = index[self._kind.count].astype(np.int64)
         ends = np.cumsum(counts)
         starts = index[self._kind.first]
@@ -128,6 +129,9 @@ class ShardFolder:
                 f"{self.folder / name} is damaged (its index does not fit the {rows}"
                 f" rows of /{self._kind.rows}); {self._kind.remedy}"
             )
+
+    def _add(self, name: str, index: npt.NDArray[np.void]) -> None:
+        """Take up the videos of a shard."""
         self._index[name] = index
         for row, video_id in enumerate(_texts(index["video_id"])):
             if video_id in self._places:
@@ -202,6 +206,14 @@ class ShardFolder:
         if key not in kept:
             kept[key] = file[key]
         return kept[key]
+
+    def optional(self, name: str, key: str) -> h5py.Dataset | None:
+        """As `data`, or None: files of earlier versions have no checksums.
+
+        Raises:
+            ValueError: as `open`.
+        """
+        return self.data(name, key) if key in self.open(name) else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_files": OrderedDict(), "_data": {}}

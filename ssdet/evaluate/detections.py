@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ssdet.files import write_text
+from ssdet.sealed_json import opened, sealed
 from ssdet.texts import parse_json
 
 SHOWN = 5  # bad entries named in a message
@@ -70,7 +71,7 @@ def write_detections(
         "external_data": dict(external_data),
         "results": results,
     }
-    write_text(Path(path), json.dumps(content, allow_nan=False) + "\n")
+    write_text(Path(path), json.dumps(sealed(content), allow_nan=False) + "\n")
 
 
 def read_detections(path: str | Path) -> dict[str, list[Detection]]:
@@ -80,7 +81,7 @@ def read_detections(path: str | Path) -> dict[str, list[Detection]]:
         ValueError: the file is not of this form, or has impossible detections; the
             first few are named.
     """
-    content = _json(Path(path))
+    content = read_file(path)
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
         raise ValueError(
@@ -155,11 +156,20 @@ def _wrong(detection: Detection) -> str:
     return ""
 
 
-def _json(path: Path) -> Any:
+def read_file(path: str | Path) -> Any:
+    """Read all that a file of detections says, whatever it is.
+
+    Raises:
+        ValueError: there is no file, it is no JSON, or it is damaged.
+    """
     try:
-        return parse_json(path.read_bytes(), path)
+        content = parse_json(Path(path).read_bytes(), path)
     except FileNotFoundError:
         raise ValueError(f"no file of detections at {path}") from None
+    try:
+        return opened(content) if isinstance(content, dict) else content
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; run detect_spot again") from None
 
 
 def _refuse(what: str, bad: Sequence[str]) -> None:

@@ -46,6 +46,7 @@ from ssdet.evaluate.ranking import (
 from ssdet.files import sha256, write_text
 from ssdet.metrics import mean_over_present
 from ssdet.provenance import block, label_files, now
+from ssdet.sealed_json import sealed
 
 REVISION = 2
 
@@ -126,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
         _parents(args, members),
         started,
     )
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(sealed(result), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(args.out, text + "\n")
     log.info("%s", summary(result))
 

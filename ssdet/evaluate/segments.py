@@ -20,10 +20,12 @@ from ssdet.evaluate.content_free import (
     read_guesses,
     whole_video,
 )
+from ssdet.evaluate.detections import read_file
 from ssdet.evaluate.segment_ap import THRESHOLDS, segment_scores
 from ssdet.evaluate.segment_file import score_detections
 from ssdet.files import write_text
 from ssdet.provenance import block, label_files, now
+from ssdet.sealed_json import sealed
 from ssdet.stage import run
 from ssdet.train.spot_data import table_durations
 
@@ -65,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.external_scores:
         guesses = read_guesses(Path(args.external_scores), dataset.classes)
     content_free = baselines(dataset, durations, guesses)
-    told = json.loads(args.detections.read_text(encoding="utf-8"))["external_data"]
+    told = read_file(args.detections)["external_data"]
     result = {
         "dataset": dataset.name,
         "name": args.result_name,
@@ -79,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
             "evaluate_segments", REVISION, {"dataset": recipe}, _parents(args), started
         ),
     }
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(sealed(result), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(args.out, text + "\n")
     log.info("%s", summary(result))
 

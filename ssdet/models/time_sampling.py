@@ -22,7 +22,9 @@ def read_at(x: Tensor, positions: Tensor) -> Tensor:
     last = x.shape[2] - 1
     with no_autocast(x):
         positions = full(positions).clamp(0, last)  # (B, K)
-        before = positions.detach().floor().long().clamp(max=max(last - 1, 0))
+        # A position that is no number gives values that are none, not an error here.
+        whole = positions.detach().floor().nan_to_num(0.0)
+        before = whole.long().clamp(max=max(last - 1, 0))
         after = (before + 1).clamp(max=last)
         clip = torch.arange(len(x), device=x.device)[:, None]  # (B, 1)
         samples = x.movedim(2, 1)  # (B, T, C, ...)

@@ -15,9 +15,12 @@ from typing import Any
 from ssdet.files import write_text
 from ssdet.report import table_text
 from ssdet.report.table_text import Rows
+from ssdet.sealed_json import opened
 from ssdet.texts import parse_json
 
 REVISION = 1
+# What a file that is no result may raise.
+UNFIT = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 COLUMNS = {
     "dataset": "data set",
     "name": "result",
@@ -70,9 +73,9 @@ def read_result(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"no result at {path}; run ensemble first")
     try:
-        result = parse_json(path.read_bytes(), path)
+        result = opened(parse_json(path.read_bytes(), path))
         row(result)
-    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+    except UNFIT as error:
         what = f"no key {error}" if isinstance(error, KeyError) else error
         raise ValueError(
             f"{path} is not a result of ensemble ({what}); run ensemble again"

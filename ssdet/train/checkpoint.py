@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ssdet.files import atomic, sha256, sha256_bytes, sha256_text
-from ssdet.provenance import write_record
+from ssdet.provenance import check_recorded, write_record
 from ssdet.stage import StageError
 from ssdet.tensor_files import load_pickled, load_safetensors
 
@@ -177,8 +178,10 @@ def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:
     if not Path(path).is_file():
         raise StageError(f"no checkpoint at {path} ({flag})")
     try:
+        check_recorded(Path(path), "run its stage again")
+        _see_whole(path)
         content = load_pickled(path)
-    except ValueError as error:
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise StageError(
             f"{path} ({flag}) cannot be read as a checkpoint: {error}. It is damaged or"
             " of another program; remove it and run its stage again"
@@ -238,6 +241,18 @@ def _to_bytes(content: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
     return buffer.getvalue()
+
+
+def _see_whole(path: Path) -> None:
+    """Check the checksums of a checkpoint's parts, which PyTorch does not.
+
+    Raises:
+        zipfile.BadZipFile: one does not fit, or this is no zip file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"the checksum of {damaged} does not fit")
 
 
 def _differences(theirs: str, ours: str) -> str:

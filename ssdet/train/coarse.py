@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = CoarseConfig.model_validate_json(args.coarse)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         data = detection.open_training(args)
         data.check_choice("coarse", cfg.keep)
         this = begin(

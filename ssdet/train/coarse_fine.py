@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = CoarseFineConfig.model_validate_json(args.coarse_fine)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         data = detection.open_training(args)
         data.check_choice("coarse_fine", cfg.keep)
         names = shards_of(data.videos.dataset, args.frames, "training")

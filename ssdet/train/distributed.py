@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
+from ssdet.files import only_one
 from ssdet.models.sub_batch_norm import aggregate_all, norms, set_splits
 from ssdet.stage import choose_device
+from ssdet.train.checkpoint import resume_folder
 
 PATIENCE = timedelta(hours=6)  # the others wait while one process does more than they
 Thing = TypeVar("Thing")
@@ -174,21 +177,30 @@ def _named_norms(model: nn.Module) -> list[tuple[str, Any]]:
 
 
 @contextmanager
-def session(device: str) -> Iterator[World]:
+def session(device: str, out: Path) -> Iterator[World]:
     """Join the other processes of the job; a world of one without torchrun.
 
     Args:
         device: `auto`, `cpu` or `cuda`.
+        out: the checkpoint that the job will end with; it has one job at a time.
+
+    Raises:
+        OSError: another job is training it.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    alone = (
+        only_one(resume_folder(out), f"trains {out}") if rank == 0 else nullcontext()
+    )
     if size == 1:
-        yield World(0, 1, chosen)
+        with alone:
+            yield World(0, 1, chosen)
         return
     backend = "nccl" if chosen.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield World(rank, size, chosen)
+        with alone:
+            yield World(rank, size, chosen)
     finally:
         distributed.destroy_process_group()

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = EndToEndConfig.model_validate_json(args.end_to_end)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         data = detection.open_training(args)
         data.check_choice("end_to_end", cfg.keep)
         this = begin(

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = FineConfig.model_validate_json(args.fine)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         data = detection.open_training(args)
         this = begin(
             "fine", REVISION, SECTIONS, args, world, data.videos, pretext=args.pretext

@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = HeadConfig.model_validate_json(args.head)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         dataset, videos = open_steps(
             args, cfg, "training", args.features_dir, args.external
         )

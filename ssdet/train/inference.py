@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ssdet.config import DatasetRecipe, SamplingConfig, SpatialConfig
-from ssdet.provenance import Parent, block, label_files
+from ssdet.provenance import Moment, Parent, block, label_files
 from ssdet.stage import add_device_argument, choose_device, device_name
 from ssdet.train import setup
 from ssdet.train.detectors import Detector, load_detector
@@ -101,7 +101,7 @@ def inference_block(
     sections: Sequence[str],
     args: argparse.Namespace,
     device: torch.device,
-    started: str,
+    started: Moment,
     parents: Mapping[str, Parent] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The provenance block of such a stage.

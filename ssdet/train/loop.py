@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ssdet.config import OptimizerConfig
 from ssdet.data.clips import Clips, Item, StepSampler, copied_ahead, load_batches
+from ssdet.metrics import NotANumberError
 from ssdet.models.bottleneck import recompute_blocks
 from ssdet.models.sub_batch_norm import (
     evaluation_state,
@@ -144,6 +145,7 @@ def train(
 
     def save(done: int) -> None:
         nonlocal saved
+        see_finite(run, model, done)
         rolling.save(done)
         world.wait()
         saved = time.monotonic()
@@ -154,7 +156,7 @@ def train(
         with interrupt.allowed(), world.evaluating(model):
             if average is not None:
                 average.copy_statistics(model)
-            values = validate(evaluated)
+            values = _validated(run, validate, evaluated, done)
             best.offer(done, values, evaluation_state(evaluated))
         validated.step = done
         if world.leads and values:
@@ -177,7 +179,7 @@ def train(
             total, stops, dues = world.sum(loss, interrupt.came, late)
             loss = total / world.size
             if not math.isfinite(loss):
-                raise StageError(_not_finite(run.stage, loss, step))
+                raise StageError(_not_finite(run.stage, f"the loss is {loss}", step))
             norm = clip_gradients(model, config.clip_norm)
             optimizer.step()
             if average is not None:
@@ -196,6 +198,7 @@ def train(
                 )
                 raise Interrupted(EXIT_STATUS)
             validate_after(done)
+    see_finite(run, model, plan.steps)
     world.gather_statistics(model)
     if average is not None:
         average.copy_statistics(model)
@@ -223,6 +226,22 @@ def check_shares(run: Run, model: nn.Module, plan: Plan) -> None:
                 f" groups. Change resources.train.gpu, resources.accumulate,"
                 f" {run.stage}.batch_size or {run.stage}.bn_group"
             )
+
+
+def see_finite(run: Run, model: nn.Module, done: int) -> None:
+    """See that a step has not made numbers of the model infinite; its loss was not.
+
+    Raises:
+        StageError: it has.
+    """
+    broken = [
+        name
+        for name, tensor in model.state_dict().items()
+        if tensor.is_floating_point() and not tensor.isfinite().all()
+    ]
+    if broken:
+        what = f"{len(broken)} tensors of the network are not finite ({broken[0]}, ...)"
+        raise StageError(_not_finite(run.stage, what, done - 1))
 
 
 def _gradients(
@@ -257,9 +276,27 @@ def _metrics_log(run: Run) -> MetricsLog:
     return MetricsLog(resume_folder(out) / "metrics.jsonl", events)
 
 
-def _not_finite(stage: str, loss: float, step: int) -> str:
+def _validated(
+    run: Run, validate: Validate, network: nn.Module, done: int
+) -> Mapping[str, float]:
+    """What a validation finds.
+
+    Raises:
+        StageError: it finds no numbers.
+    """
+    try:
+        values = validate(network)
+    except NotANumberError as error:
+        raise StageError(_not_finite(run.stage, f"{error}, met", done - 1)) from None
+    for name, value in values.items():
+        if math.isnan(value):
+            raise StageError(_not_finite(run.stage, f"{name} is nan", done - 1))
+    return values
+
+
+def _not_finite(stage: str, what: str, step: int) -> str:
     return (
-        f"{stage}: the loss is {loss} at step {step + 1}. Lower {stage}.learning_rate,"
+        f"{stage}: {what} at step {step + 1}. Lower {stage}.learning_rate,"
         f" lengthen its warm-up or set {stage}.clip_norm; the state before is kept, so"
         " a rerun with the same configuration repeats this"
     )

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ssdet.files import atomic
+from ssdet.files import atomic, writing
 from ssdet.stage import StageError
 
 
@@ -40,7 +40,8 @@ class MetricsLog:
         if self._file is None:
             self._open(step)
         line = json.dumps({"step": step, **values}) + "\n"
-        self._file.write(line.encode())
+        with writing(self.path):
+            self._file.write(line.encode())
         self.size += len(line)
         if self._events is not None:
             for name, value in values.items():
@@ -49,8 +50,9 @@ class MetricsLog:
     def state_dict(self) -> dict[str, Any]:
         """For the rolling state; what was written is safe on the disk after it."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with writing(self.path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
         return {"size": self.size}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -60,15 +62,17 @@ class MetricsLog:
     def finish(self, out: Path) -> None:
         """Close, and copy the lines to their place, whole or not at all."""
         if self._file is not None:
-            self._file.close()
+            with writing(self.path):
+                self._file.close()
         if self._events is not None:
             self._events.close()
         with atomic(out) as file:
             file.write_bytes(self.path.read_bytes() if self.path.exists() else b"")
 
     def _open(self, step: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("r+b" if self.path.exists() else "w+b")
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("r+b" if self.path.exists() else "w+b")
         self.size = min(self.size, self._file.seek(0, os.SEEK_END))
         self._file.truncate(self.size)
         self._file.seek(self.size)

@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = PretrainConfig.model_validate_json(args.pretrain)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         videos = setup.open_videos(args, "training", "testing")
         shown = None
         if args.frame_labels:

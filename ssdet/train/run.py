@@ -16,7 +16,7 @@ from torch import Tensor
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
 from ssdet.files import sha256
-from ssdet.provenance import Parent, block, label_files, now
+from ssdet.provenance import Moment, Parent, block, label_files, now
 from ssdet.stage import StageError, add_device_argument, device_name
 from ssdet.train.checkpoint import finish_checkpoint, metrics_path
 from ssdet.train.distributed import World
@@ -63,7 +63,7 @@ class Run:
         parents: the files it starts from, by name.
         also: what else it reads, for the record: the label files, and folders that are
             too large to hash.
-        started: when, ISO 8601.
+        started: when.
     """
 
     stage: str
@@ -72,7 +72,7 @@ class Run:
     job: Mapping[str, Any]
     parents: Mapping[str, Path]
     also: Mapping[str, Parent]
-    started: str
+    started: Moment
 
     @property
     def seed(self) -> int:

@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = SlowConfig.model_validate_json(args.slow)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         data = detection.open_training(args)
         this = begin(
             "slow", REVISION, SECTIONS, args, world, data.videos, pretext=args.pretext

@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read arguments, train, write one checkpoint."""
     args = arguments().parse_args(argv)
     cfg = SlowFastConfig.model_validate_json(args.slowfast)
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         data = detection.open_training(args)
         data.check_choice("slowfast", cfg.keep)
         this = begin(

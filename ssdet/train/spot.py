@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     size = SpotNetwork.model_validate_json(args.network)
     losses = SpotLosses.model_validate_json(args.losses)
     fraction = ValidationConfig.model_validate_json(args.validation).fraction
-    with distributed.session(args.device) as world:
+    with distributed.session(args.device, args.out) as world:
         data = spot_data.open_snippets(args, "training")
         this = spot_data.begin_spot(
             STAGE,

@@ -160,7 +160,7 @@ def test_one_video_is_in_memory_while_writing(tmp_path):
 def test_file(folder):
     """The layout of the specification, contiguous."""
     with h5py.File(folder / "shard-000.h5") as file:
-        assert set(file) == {"layer1", "conv5", "logits", "index"}
+        assert set(file) == {"layer1", "conv5", "logits", "index", "crc32"}
         assert file["layer1"].shape == (8, 2, 7, 7)
         assert file["layer1"].dtype == np.float16
         assert get_attributes(file["layer1"]) == {"layout": "TCHW"}

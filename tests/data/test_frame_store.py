@@ -291,7 +291,8 @@ def test_damaged_bytes(folder, storage):
     with h5py.File(folder / "shard-000.h5", "a") as file:
         file["jpeg" if storage == "jpeg" else "packets"][:50] = 0
     with pytest.raises(
-        ValueError, match=r"shard-000.h5: a frame of video a cannot be decoded"
+        ValueError,
+        match=r"shard-000.h5: a frame of video a cannot be decoded",
     ):
         FrameStore(folder).read("a", [0])
 

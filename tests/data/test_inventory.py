@@ -346,3 +346,22 @@ def test_rows_must_be_sorted_and_there(tmp_path):
         write_inventory(path, rows)
         with pytest.raises(ValueError, match="not sorted by video_id, or one comes"):
             read_inventory(path)
+
+
+def test_an_inventory_that_is_not_that_of_its_record(tmp_path, make_video, run):
+    for name in ("good", "other"):
+        make_video(tmp_path / "videos" / f"{name}.mp4", range(0, 240, 10))
+    out = run("good,1,2,walk,train\nother,1,2,walk,test\n")
+    good = out.read_bytes()
+    out.write_bytes(good.replace(b",24,", b",25,"))
+    with pytest.raises(ValueError, match=r"inventory\.csv is not the file that its"):
+        read_inventory(out)
+    out.write_bytes(good.replace(b"good", b"g\xffod"))
+    with pytest.raises(
+        ValueError, match=r"inventory\.csv is damaged .*run `inventory`"
+    ):
+        read_inventory(out)
+    out.write_bytes(good)
+    out.with_suffix(".json").write_text("[]")
+    with pytest.raises(ValueError, match=r"inventory\.json is no record"):
+        read_inventory(out)

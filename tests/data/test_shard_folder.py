@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ssdet.data import shard_folder
-from ssdet.data.hdf5 import create, set_attributes
+from ssdet.data.hdf5 import set_attributes
+from ssdet.data.hdf5_file import create
 from ssdet.data.shard_folder import OPEN_FILES, Kind, ShardFolder
 
 KIND = Kind(

@@ -170,7 +170,7 @@ def test_what_a_result_says(home):
     result = home.run(home.member("one", home.logits(1)))
     assert list(result) == [
         *("dataset", "name", "metrics", "videos", "members", "irregularities", "seed"),
-        "provenance",
+        *("provenance", "content_sha256"),
     ]
     assert (result["dataset"], result["name"], result["seed"]) == ("home", "both", 3)
     assert result["metrics"]["probability_mean"] is None  # of one model, the same

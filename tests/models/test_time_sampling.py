@@ -45,3 +45,10 @@ def test_memory_layout_does_not_matter():
     positions = torch.tensor([[0.3, 3.9], [1.2, 2.0]])
     last = x.contiguous(memory_format=torch.channels_last_3d)
     assert torch.equal(read_at(x, positions), read_at(last, positions))
+
+
+def test_what_is_no_number_stays_none():
+    x = torch.tensor([[[10.0, 20.0, 40.0]]])
+    out = read_at(x, torch.tensor([[1.0, torch.nan]])).flatten()
+    assert out[0] == 20.0
+    assert out[1].isnan()

@@ -108,6 +108,7 @@ def test_other_members_are_refused(home):
     folder, arguments = home
     result = json.loads((folder / "r.json").read_text())
     result["members"][0]["sha256"] = "00"
+    del result["content_sha256"]
     (folder / "r.json").write_text(json.dumps(result))
     with pytest.raises(ValueError, match=r"was computed from .*p\.h5, not from"):
         run(folder, arguments, "x")

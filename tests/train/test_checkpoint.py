@@ -102,3 +102,21 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, monkeypatch):
     (tmp_path / "bad.safetensors").write_text("hello")
     with pytest.raises(StageError, match="is not safetensors"):
         load_initial(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_flipped_bits(tmp_path, model, recorded):
+    """Each is noticed if there is a record; of a copy without one, in the weights."""
+    path = tmp_path / "c.pt"
+    finish_checkpoint(path, {"weights": model.state_dict()}, {"stage": "x"})
+    if not recorded:
+        record_path(path).unlink()
+    good = path.read_bytes()
+    weights = good.index(model.weight.detach().numpy().tobytes())
+    places = range(0, len(good), 7) if recorded else range(weights, weights + 16)
+    for position in places:
+        damaged = bytearray(good)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(StageError, match=r"c\.pt .*cannot be read as a checkpoint"):
+            load_checkpoint(path)
