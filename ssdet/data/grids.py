@@ -83,6 +83,7 @@ def read_grid(file: h5py.File, video_id: str) -> Sampling | None:
         return None
     group = file[GROUP]
     index = read_index(group, "offset", "length")
+    sealed(group["index"])
     place = np.flatnonzero(index["video_id"] == video_id.encode())
     if not place.size:
         return None

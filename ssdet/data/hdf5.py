@@ -19,8 +19,6 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ssdet.data.checksums import sealed
-
 MARKS = ("format", "version", "complete")
 PACKED = 1100  # bytes that one stored byte may stand for; gzip reaches 1032
 KINDS = "biufS"  # of numbers and bytes, as NumPy calls them
@@ -144,7 +142,6 @@ def read_index(
     Raises:
         TypeError: it is no such table.
         ValueError: a number in it is not possible.
-        OSError: it is damaged.
     """
     index = file["index"]
     kinds = {"video_id": "S", **dict.fromkeys((rows, count), "iu")}
@@ -155,7 +152,7 @@ def read_index(
     for name, kind in kinds.items():
         if name not in fields or fields[name][0].kind not in kind:
             raise TypeError(f"its index has no column {name} of this kind")
-    table: npt.NDArray[np.void] = sealed(index)
+    table: npt.NDArray[np.void] = index[:]
     for name in facts:
         if not (np.isfinite(table[name]) & (table[name] > 0)).all():
             raise ValueError(f"its index has impossible values of {name}")

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ssdet.data.checksums import NAME, crc32, mismatch, seal
+from ssdet.data.checksums import NAME, crc32, mismatch, seal, sealed
 from ssdet.data.grids import Sampling, read_grid, write_grids
 from ssdet.data.hdf5 import (
     damage,
@@ -149,6 +149,7 @@ class Predictions:
         for offset, length in self._index.values():
             if not (offset >= 0 and 1 <= length <= rows - offset):
                 raise ValueError(f"its index does not fit the {rows} rows of /logits")
+        sealed(self._file["index"])
         self._sums: dict[str, int] = {}  # of files written before there is none
         if NAME in (index.dtype.names or ()):
             names = (video_id.decode() for video_id in index["video_id"])

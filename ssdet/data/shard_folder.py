@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssdet.config import canonical_json
+from ssdet.data.checksums import sealed
 from ssdet.data.hdf5 import (
     damage,
     get_attributes,
@@ -99,6 +100,7 @@ class ShardFolder:
                 self._compare(name, attributes)
                 self._see_fit(name, index, rows)
                 self._add(name, index)
+                sealed(file["index"])
 
     def _found(self) -> list[str]:
         names = sorted(path.name for path in self.folder.glob("shard-*.h5"))

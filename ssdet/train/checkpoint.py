@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,9 +180,9 @@ def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:
         raise StageError(f"no checkpoint at {path} ({flag})")
     try:
         check_recorded(Path(path), "run its stage again")
-        _see_whole(path)
         content = load_pickled(path)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        _see_whole(path)
+    except (ValueError, OSError) as error:
         raise StageError(
             f"{path} ({flag}) cannot be read as a checkpoint: {error}. It is damaged or"
             " of another program; remove it and run its stage again"
@@ -247,12 +248,15 @@ def _see_whole(path: Path) -> None:
     """Check the checksums of a checkpoint's parts, which PyTorch does not.
 
     Raises:
-        zipfile.BadZipFile: one does not fit, or this is no zip file.
+        ValueError: one does not fit, or this is no zip file that can be read.
     """
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
     if damaged is not None:
-        raise zipfile.BadZipFile(f"the checksum of {damaged} does not fit")
+        raise ValueError(f"the checksum of {damaged} does not fit")
 
 
 def _differences(theirs: str, ours: str) -> str:

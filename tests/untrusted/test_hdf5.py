@@ -219,13 +219,14 @@ def test_odd_attributes_are_refused(case):
 def test_an_index_of_impossible_numbers(case, value):
     path, read, _ = case
     with h5py.File(path) as file:
-        columns = file["index"].dtype.names[1:]
+        columns = set(file["index"].dtype.names[1:]) - {"crc32"}
     good = path.read_bytes()
     for column in columns:
         with h5py.File(path, "a") as file:
             index = file["index"][:]
             index[column][1] = value
             file["index"][:] = index
+            file["index"].attrs.pop("crc32", None)  # a stranger's fits
         try:
             read(path)  # other seconds are possible
         except ValueError as error:
@@ -242,6 +243,7 @@ def test_frames_of_any_size_are_refused(written, tmp_path):
         index = file["index"][:]
         index["height"], index["width"] = 2**15, 2**15
         file["index"][:] = index
+        file["index"].attrs.pop("crc32", None)
     with pytest.raises(ValueError, match="32768 x 32768 pixels, no frame has so many"):
         read_frames(path)
 

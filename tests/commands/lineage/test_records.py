@@ -39,7 +39,7 @@ def test_attributes_of_a_shard_without_those_of_its_own(tmp_path):
 def test_a_checkpoint_and_the_record_beside_it(tmp_path):
     path = tmp_path / "checkpoint.pt"
     content = {"stage": "fine", "revision": 1, "config": {"name": "charades"}}
-    content["parents"] = {"init": "12ab"}
+    content |= {"parents": {"init": "12ab"}, "classes": [], "weights": {}}
     finish_checkpoint(path, content, MADE)
     beside = tmp_path / "checkpoint.json"
     assert subject(beside) == subject(path) == path
