@@ -1,7 +1,7 @@
 """Depthwise convolutions with sane gradients on CPUs: 3x3x3, and 5x1x1 of the stem.
 
 PyTorch's CPU backward of a depthwise conv3d takes many times its forward. Here compiled
-kernels do both, in channels_last_3d. Without them (`library.py`) the gradient of the
+kernels do both, in channels_last_3d. Without them (`compiled.py`) the gradient of the
 input is still a fast convolution, of the output's gradient with the mirrored kernel
 (zeros put between its pixels first, where the stride was 2); the gradient of the weight
 is then PyTorch's own. On other devices, `F.conv3d` does all, or the kernels of `gpu`
@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from ssdet.kernels.compiled import DTYPES, call, covers
 from ssdet.kernels.gpu import switch
-from ssdet.kernels.library import DTYPES, call, covers
 
 LAST = torch.channels_last_3d
 SPACE, TIME = (3, 3, 3), (5, 1, 1)  # what is compiled

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ssdet.kernels.library import DTYPES, call
+from ssdet.kernels.compiled import DTYPES, call
 
 Activation = Literal["none", "relu", "silu"]
 Gate = tuple[Tensor, Tensor, Tensor, Tensor]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ssdet.kernels.library import DTYPES, call, covers
+from ssdet.kernels.compiled import DTYPES, call, covers
 from ssdet.kernels.norm import NUMBER, Activation
 
 LAST = torch.channels_last_3d

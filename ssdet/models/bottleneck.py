@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from ssdet.kernels.compiled import covers
 from ssdet.kernels.depthwise import depthwise_conv3d
-from ssdet.kernels.library import covers
 from ssdet.kernels.norm import Statistics, apply, moments, norm_silu
 from ssdet.kernels.pointwise import PointwiseConv3d, widen
 from ssdet.models.pieces import in_pieces

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssdet.kernels.library import covers
+from ssdet.kernels.compiled import covers
 from ssdet.kernels.norm import Statistics, apply, moments, norm_act
 
 EPS = 1e-5

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from ssdet.kernels.compiled import SWITCH
 from ssdet.kernels.depthwise import depthwise_conv3d
-from ssdet.kernels.library import SWITCH
-from tests.kernels.compiled import needs_compiler
+from tests.kernels.compiler import needs_compiler
 
 
 @pytest.fixture(params=["on", "off"])

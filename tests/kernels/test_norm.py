@@ -5,7 +5,7 @@ from torch.nn import functional as F
 from ssdet.kernels.norm import apply, moments, norm_silu
 from ssdet.models.squeeze_excite import SqueezeExcite
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
-from tests.kernels.compiled import needs_compiler
+from tests.kernels.compiler import needs_compiler
 
 pytestmark = needs_compiler
 LAST = torch.channels_last_3d

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from ssdet.kernels.compiled import SWITCH
 from ssdet.kernels.depthwise import depthwise_conv3d
-from ssdet.kernels.library import SWITCH
 from ssdet.kernels.pointwise import PointwiseConv3d, widen
-from tests.kernels.compiled import needs_compiler
+from tests.kernels.compiler import needs_compiler
 
 
 def video(*shape):

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ssdet.kernels.library import SWITCH
+from ssdet.kernels.compiled import SWITCH
 from ssdet.models import X3DDetector
 from ssdet.models.bottleneck import recompute_blocks
 from ssdet.models.initial import initialise
 from ssdet.models.pieces import set_frames_at_once
 from ssdet.models.sub_batch_norm import set_splits
-from tests.kernels.compiled import needs_compiler
+from tests.kernels.compiler import needs_compiler
 
 pytestmark = needs_compiler
 

@@ -5,13 +5,13 @@ import sys
 import pytest
 import torch
 
-from ssdet.kernels import library
-from tests.kernels.compiled import needs_compiler
+from ssdet.kernels import compiled
+from tests.kernels.compiler import needs_compiler
 
 PROGRAM = """
 import logging, torch
 from ssdet.kernels.depthwise import depthwise_conv3d
-from ssdet.kernels.library import covers
+from ssdet.kernels.compiled import covers
 logging.basicConfig(level=logging.INFO)
 x = torch.ones(1, 1, 1, 2, 2, requires_grad=True)
 out = depthwise_conv3d(x, torch.ones(1, 1, 3, 3, 3), 1)
@@ -23,22 +23,22 @@ print(covers(x), out.flatten().tolist(), x.grad.flatten().tolist())
 @needs_compiler
 def test_covers_plain_cpu_tensors_of_one_type(monkeypatch):
     x = torch.zeros(1, 2, 3, 4, 5)
-    assert library.covers(x)
-    assert library.covers(x.double())
-    assert library.covers(x.bfloat16(), x.bfloat16())
-    assert not library.covers(x, x.double())
-    assert not library.covers(x.half())
-    assert not library.covers(x.long())
-    assert not library.covers(x[:0])
-    assert not library.covers(x.to("meta"))
-    monkeypatch.setenv(library.SWITCH, "off")
-    assert not library.covers(x)
+    assert compiled.covers(x)
+    assert compiled.covers(x.double())
+    assert compiled.covers(x.bfloat16(), x.bfloat16())
+    assert not compiled.covers(x, x.double())
+    assert not compiled.covers(x.half())
+    assert not compiled.covers(x.long())
+    assert not compiled.covers(x[:0])
+    assert not compiled.covers(x.to("meta"))
+    monkeypatch.setenv(compiled.SWITCH, "off")
+    assert not compiled.covers(x)
 
 
 @needs_compiler
 def test_is_built_once():
-    assert library.built() == library.built()
-    assert library.built().is_file()
+    assert compiled.built() == compiled.built()
+    assert compiled.built().is_file()
 
 
 @pytest.mark.parametrize("script", [None, "echo version 1; exec false"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssdet.kernels.library import library
+from ssdet.kernels.compiled import library
 
 needs_compiler = pytest.mark.skipif(
     library() is None, reason="there is no C++ compiler to build the kernels with"
