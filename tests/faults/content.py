@@ -7,7 +7,10 @@ import torch
 
 from ssdet.sealed_json import opened
 
-VOLATILE = ("started", "ended", "gpu_hours", "commit", "waited_s")
+VOLATILE = (
+    *("started", "ended", "gpu_hours", "commit"),
+    *("waited_s", "step_s", "timing"),
+)
 
 
 def content(path, parents=True):
