@@ -1,10 +1,16 @@
 """Options of the test suite."""
 
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.faults import matrix
+
+# Read when Triton is imported, by whomever: without a GPU, it interprets the kernels.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

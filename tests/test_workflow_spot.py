@@ -190,8 +190,8 @@ def test_from_feature_files_to_a_result(tmp_path):
     assert result["provenance"]["stage"] == "evaluate_segments"
     blind = result["metrics"]["content_free"]["most_frequent"]
     assert (blind["label"], blind["videos"]) == ("c0", 3)
-    status, report = provenance(tmp_path, target)
-    edges = {e["name"]: e for node in report["nodes"] for e in node["parents"]}
+    status, tree = provenance(tmp_path, f"{RESULTS}/mine_spot_50.json")
+    edges = {e["name"]: e for node in tree["nodes"] for e in node["parents"]}
     assert (status, {edge["state"] for edge in edges.values()}) == (0, {"ok"})
     assert edges["features"]["path"] == "features"
     assert {"detections", "checkpoint", "init", "features_table"} <= edges.keys()

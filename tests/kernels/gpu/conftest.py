@@ -1,11 +1,5 @@
-import os
-
 import pytest
 import torch
-
-# Read when the kernels are imported: without a GPU, Triton interprets them.
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture
