@@ -70,6 +70,7 @@ rule inventory:
         " --workers {threads} --out {output.inventory:q} 2> {log:q}"
 
 
+# Without a message: of thousands of shards it is a tenth of the plan.
 rule extract_frames:
     input:
         inventory=results("{dataset}/inventory.csv"),
@@ -90,8 +91,6 @@ rule extract_frames:
         dataset=recipe("fps"),
         frames=section("frames"),
         revision=revision("ssdet.data.frames"),
-    message:
-        "Packing the frames of {wildcards.dataset}, shard {wildcards.shard}"
     shell:
         "export OMP_NUM_THREADS=1;"
         " python -m ssdet.data.frames"

@@ -1,6 +1,7 @@
 """Features of a fine-tuned detector, cached for two-stream networks and heads."""
 
 
+# Without a message, as extract_frames.
 rule extract_features:
     input:
         unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
@@ -33,9 +34,6 @@ rule extract_features:
         sampling=section("sampling"),
         features=section("features"),
         revision=revision("ssdet.features.extract"),
-    message:
-        "Features of {wildcards.dataset} by {wildcards.pretext}, {wildcards.split},"
-        " shard {wildcards.shard}"
     shell:
         "export OMP_NUM_THREADS={threads};"
         " python -m ssdet.features.extract"
