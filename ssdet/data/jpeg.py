@@ -81,6 +81,6 @@ def _torchvision(files: list[Tensor], device: torch.device) -> list[Tensor]:
 
 
 def _see_size(file: File, size: tuple[int, int]) -> None:
-    height, width = jpeg_size(file)
+    height, width = jpeg_size(file.data)
     if (height, width) != size:
         raise ValueError(f"it has {width} x {height} pixels, not {size[1]} x {size[0]}")

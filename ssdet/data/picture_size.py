@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import struct
 
-import numpy as np
-from numpy.typing import NDArray
-
 PIXELS = 1 << 26  # of a picture, at most: 8,192 x 8,192; 8K video has half of them
 
 # Markers of JPEG: those of a frame's header, those without a segment, those behind
@@ -21,7 +18,7 @@ BARE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 ENDS = frozenset({0xD9, 0xDA})
 
 
-def jpeg_size(data: bytes | NDArray[np.uint8]) -> tuple[int, int]:
+def jpeg_size(data: bytes | memoryview) -> tuple[int, int]:
     """Height and width that the header of a JPEG file states.
 
     It is found as libjpeg finds it: bytes between segments are passed over.
