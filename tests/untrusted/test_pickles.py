@@ -211,10 +211,10 @@ def test_a_long_file_without_its_end_is_named(tmp_path):
     data = path.read_bytes()
     for size in range(4000, len(data), 97):
         path.write_bytes(data[:size])
-        with pytest.raises(ValueError, match="short.pt is damaged"):
+        with pytest.raises(ValueError, match=r"short\.pt is damaged"):
             load_pickled(path)
 
 
 def test_a_file_that_cannot_be_opened_says_why(tmp_path):
-    with pytest.raises(FileNotFoundError, match="absent.pt"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.pt"):
         load_pickled(tmp_path / "absent.pt")
