@@ -100,8 +100,10 @@ def fixed_statistics(
     inverse = (variance + EPS).rsqrt()
     scale = weight.double() * inverse
     shift = bias.double() - mean * scale
-    rows = (each.repeat(clips, 1) for each in (mean, inverse, scale, shift))
-    return Statistics(*rows, clip_mean, 0)
+    mean, inverse, scale, shift = (
+        each.repeat(clips, 1) for each in (mean, inverse, scale, shift)
+    )
+    return Statistics(mean, inverse, scale, shift, clip_mean, 0)
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,31 +238,31 @@ class _NormAct(torch.autograd.Function):
         size, number = _size(x), NUMBER[ctx.activation]
         to_layers: tuple[Tensor, ...] = ()
         direct, offset, through = scale, shift, None
+        clip_mean = statistics.clip_mean
         if layers:
-            assert statistics.clip_mean is not None
-            clip_mean = statistics.clip_mean * scale + shift
-            hidden, factor = excite(clip_mean, layers)
+            assert clip_mean is not None
+            means = clip_mean * scale + shift
+            hidden, factor = excite(means, layers)
             direct, offset = scale * factor, shift * factor
         given = (gradient, x, out, direct, offset, mean)
         sums, products = torch.empty(2, *scale.shape, dtype=torch.float64)
         call("norm_reduce", x.dtype, *given, sums, products, number, size)
         if layers:
+            assert clip_mean is not None
             to_factor = products * scale + sums * bias.double()
             to_mean, to_layers = _excite_backward(
-                to_factor, clip_mean, hidden, factor, layers
+                to_factor, means, hidden, factor, layers
             )
             through = scale * to_mean / pixels
             sums = sums * factor + to_mean
-            products = products * factor + to_mean * (statistics.clip_mean - mean)
+            products = products * factor + to_mean * (clip_mean - mean)
         slope, constant, to_weight, to_bias = _slopes(
             sums, products, statistics, pixels
         )
         if through is not None:
             constant += through
-        to_x, to_other = (
-            torch.empty_like(x),
-            None if out is None else torch.empty_like(x),
-        )
+        to_x = torch.empty_like(x)
+        to_other = None if out is None else torch.empty_like(x)
         ways = (direct, slope, constant, to_x, to_other)
         call("norm_backward", x.dtype, *given, *ways, number, size)
         to_norm = to_weight.to(weight.dtype), to_bias.to(bias.dtype)
