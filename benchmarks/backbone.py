@@ -39,7 +39,7 @@ STEPS = 20
 LAST = torch.channels_last_3d
 
 
-def build(classes: int = CLASSES) -> X3DDetector:
+def build(classes: int = CLASSES, passes: int = 40) -> X3DDetector:
     """Our network, with statistics of normalisation that fit its weights."""
     torch.manual_seed(0)
     sizes = {"depth_factor": 2.2, "width_factor": 2.0, "head_width": 2048}
@@ -49,7 +49,7 @@ def build(classes: int = CLASSES) -> X3DDetector:
     free = model.backbone.stages[0][0].shortcut_norm  # PyTorchVideo has none there
     free.eval().running_var.fill_(1 - EPS)
     with torch.no_grad():
-        for _ in range(40):
+        for _ in range(passes):
             model(torch.randn(2, 3, 4, 64, 64))
     return model
 

@@ -88,6 +88,18 @@ def test_facts_name_what_matters(program):
     assert {"processor", "threads", "allocator", "device", "load"} <= facts.keys()
 
 
+def test_backbone(program):
+    module = program("backbone")
+    ours = module.build(passes=1).eval()
+    video = torch.randn(1, 3, 4, 32, 32)
+    sides = {module.AUTHORS: module.authors(ours).eval(), "ours fp32": ours}
+    calls = {
+        name: lambda side=side: module.infer(side, video)
+        for name, side in sides.items()
+    }
+    assert module.check_inference(calls).keys() == calls.keys()
+
+
 def test_augment(program, run):
     found = run(program("augment", SHAPE=(3, 2, 8, 4, 32)), "--rounds", "1")
     assert found["all, view"]["ours"]["wall_ratio"].keys() == {"masks", "slices"}
