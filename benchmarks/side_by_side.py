@@ -172,8 +172,9 @@ def show(title: str, rows: Mapping[str, Row]) -> None:
             line += f"{scale * middle:11.2f} ± {scale * half:5.2f}"
             line += "".join(f"{row[f'{clock}_ratio'][other]:9.2f}" for other in others)
         print(line)
-    names = ", ".join(f"{marks.get(other, '')} {other}".strip() for other in others)
-    print(f"above 1: faster than {names}" if others else "", flush=True)
+    if others:
+        names = (f"{o} ({marks[o]})" if o in marks else o for o in others)
+        print(f"above 1: faster than {', '.join(names)}", flush=True)
 
 
 def finish(
