@@ -9,6 +9,7 @@ linear, 2 quadratic. A name marked with ! grows worse than linear.
 """
 
 import csv
+import gc
 import json
 import multiprocessing
 import os
@@ -160,6 +161,7 @@ def planning(folder, videos):
     labels = write_labels(folder, videos)
 
     def plan():
+        gc.set_threshold(100_000, 50, 50)  # as the workflow does
         data = read_dataset("x", TABLE, labels, labels, None)
         everything = [record.video_id for record in data.records]
         return [

@@ -4,6 +4,7 @@ They check what they compare before they time it, so that running them is a test
 sides; their figures are not looked at.
 """
 
+import gc
 import importlib
 import json
 import shutil
@@ -20,10 +21,10 @@ FOLDER = ROOT / "benchmarks"
 
 @pytest.fixture
 def program(monkeypatch):
-    """Imports programs by name, with other sizes; forgets them afterwards."""
+    """Imports programs by name, with other sizes; forgets what they did afterwards."""
     monkeypatch.syspath_prepend(FOLDER)
     before = set(sys.modules)
-    threads = torch.get_num_threads()
+    threads, garbage = torch.get_num_threads(), gc.get_threshold()
 
     def load(name, **sizes):
         module = importlib.import_module(name)
@@ -33,6 +34,7 @@ def program(monkeypatch):
 
     yield load
     torch.set_num_threads(threads)
+    gc.set_threshold(*garbage)
     for name in set(sys.modules) - before:
         if name in {path.stem for path in FOLDER.glob("*.py")}:
             del sys.modules[name]
