@@ -27,9 +27,9 @@ def load_pickled(path: Path) -> Any:
             f" someone put there; it is refused. Ask for a file with weights alone"
             f" ({_reason(error)})"
         ) from None
-    except OSError:
-        raise
     except Exception as error:  # bytes that are no pickle raise many kinds
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # of opening it; what a file that is cut off raises has no name
         raise ValueError(f"{path} is damaged or of another kind: {error}") from None
 
 

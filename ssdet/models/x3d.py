@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
+from ssdet.kernels.compiled import covers
 from ssdet.kernels.depthwise import depthwise_conv3d
 from ssdet.kernels.pointwise import PointwiseConv3d
+from ssdet.kernels.stem import stem
 from ssdet.models.bottleneck import Bottleneck
 from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import round_width
@@ -58,6 +61,9 @@ class Stem(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, width, T, ceil(H / 2), ceil(W / 2))."""
+        if not self.training and not torch.is_grad_enabled() and covers(video):
+            norm = self.norm.scale_and_shift()
+            return stem(video, self.spatial.weight, self.temporal.weight, norm)
         frames = None if self.training else self.frames_at_once
         return in_pieces(self._convolve, frames, 2, video)
 

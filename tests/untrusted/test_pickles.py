@@ -202,3 +202,19 @@ def test_damaged_bytes(tmp_path_factory, good, changes, end):
             read(path)
         except ValueError as error:
             assert str(path) in str(error)
+
+
+def test_a_long_file_without_its_end_is_named(tmp_path):
+    """PyTorch looks for the end of a zip file before its first byte, from 4 KB on."""
+    path = tmp_path / "short.pt"
+    torch.save({"weights": torch.zeros(3000)}, path)
+    data = path.read_bytes()
+    for size in range(4000, len(data), 97):
+        path.write_bytes(data[:size])
+        with pytest.raises(ValueError, match=r"short\.pt is damaged"):
+            load_pickled(path)
+
+
+def test_a_file_that_cannot_be_opened_says_why(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent\.pt"):
+        load_pickled(tmp_path / "absent.pt")
