@@ -1,14 +1,14 @@
 """Random clips of 16 frames: from packed shards, a folder of JPEG files, and mp4.
 
-    OMP_NUM_THREADS=1 python benchmarks/clips.py
+    OMP_NUM_THREADS=1 python benchmarks/clips.py [--json FILE]
 
 The same videos lie in all three forms; the packed shards hold the very bytes of the
 JPEG files. A clip is 16 frames, every 5th or every 10th from a random one, of a random
 video. JPEG files are read by Pillow, mp4 by PyAV, which seeks to the last key frame
 before the clip and decodes from there; each video is opened anew, as a loader with
-thousands of them must. All lies in the page cache: what is measured is processor time.
-On a cold disk, or over a network, files count too: one for 64 videos, one for each
-video, or one for each frame.
+thousands of them must. Sides take turns, every round with clips of its own; times are
+of one clip, and all lies in the page cache. On a cold disk, or over a network, files
+count too: one for 64 videos, one for each video, or one for each frame.
 
 First whole frames, as RGB bytes; then a training batch of 16 clips, a random crop of
 each resized to 224 x 224, mirrored or not. Ours ends with bytes, which the device
@@ -17,19 +17,17 @@ normalised floats. The pixels are the same.
 """
 
 import io
-import os
-import platform
 import random
-import statistics
 import tempfile
-import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import av
 import numpy as np
 import torch
 from PIL import Image
+from side_by_side import finish, in_turn, options, show, show_facts, summary
 from torchvision.transforms.functional import normalize, to_tensor
 
 from ssdet.augment.cropped_frames import read_crop
@@ -41,19 +39,19 @@ from ssdet.data.frame_store import FrameStore
 
 VIDEOS, FRAMES, SHARD = 12, 300, 4  # ten seconds each, as in Kinetics
 HEIGHT, WIDTH, RATE, QUALITY = 256, 340, 30, 90
-CLIP, CLIPS, ROUNDS = 16, 16, 7
+CLIP, CLIPS = 16, 16
 CROP, SHORT_SIDES, MEAN, STD = 224, (256, 320), (0.45,) * 3, (0.225,) * 3
 MAX_ERROR = 8  # grey levels, on average, between a JPEG file and the mp4
 
 
-def scene(seed):
+def scene(seed, height, width):
     """The frames of a video: textures that move, and grain."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
     waves = rng.uniform(-0.12, 0.12, (3, 4, 2)).astype(np.float32)
     speeds = rng.uniform(-0.4, 0.4, (3, 4)).astype(np.float32)
     for t in range(FRAMES):
-        image = np.empty((HEIGHT, WIDTH, 3), np.float32)
+        image = np.empty((height, width, 3), np.float32)
         for c in range(3):
             phases = (
                 a * x + b * y + s * t
@@ -75,7 +73,7 @@ def write_all(folder):
         with av.open(str(folder / "mp4" / f"{name}.mp4"), "w") as container:
             stream = container.add_stream("libx264", rate=RATE)
             stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-            for t, image in enumerate(scene(number)):
+            for t, image in enumerate(scene(number, HEIGHT, WIDTH)):
                 buffer = io.BytesIO()
                 Image.fromarray(image).save(buffer, "JPEG", quality=QUALITY)
                 offsets.append(len(data))
@@ -194,23 +192,18 @@ def without_simplejpeg(call):
         jpeg.simplejpeg = kept
 
 
-def compare(sides, draws):
-    """Median ms of a clip on every side: in turn, each round with its own clips."""
-    times = {name: [] for name in sides}
-    for clips in draws:
-        for name, side in sides.items():
-            begun = time.process_time()
-            side(clips)
-            spent = time.process_time() - begun
-            times[name].append(1000 * spent / len(clips))
-    return {name: statistics.median(found) for name, found in times.items()}
+def following(side, draws):
+    """A call that gives a side the next clips each time."""
+    clips = cycle(draws)
+    return lambda: side(next(clips))
 
 
-def show(title, found, base):
-    """Print a table; the ratio says how many times faster than `base`."""
-    print(f"\n{title:42}{'ms/clip':>9}{'ratio':>7}")
-    for name, spent in found.items():
-        print(f"  {name:40}{spent:9.2f}{found[base] / spent:7.2f}")
+def compare(title, sides, draws, against):
+    """Measure all sides, in as many rounds as there are draws after the first."""
+    calls = {name: following(side, draws) for name, side in sides.items()}
+    rows = summary(in_turn(calls, len(draws) - 1), against, per=len(draws[0]))
+    show(title, rows)
+    return rows
 
 
 def whole_frames(folder, store):
@@ -268,14 +261,15 @@ def parts(store):
     }
 
 
-def main():
-    """Print the tables for both strides."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Compare and measure at both strides."""
+    args = options(__doc__, rounds=7).parse_args(argv)
     torch.set_num_threads(1)
-    decoder = "no simplejpeg" if jpeg.simplejpeg is None else "simplejpeg"
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, load", end=" ")
-    print(f"{os.getloadavg()[0]:.1f}, torch {torch.__version__}, {decoder}, 1 thread")
-    keys = [key for key in os.environ if key.startswith(("MALLOC_", "GLIBC_"))]
-    print("allocator:", ", ".join(f"{k}={os.environ[k]}" for k in keys) or "default")
+    show_facts()
+    if jpeg.simplejpeg is None:
+        print("simplejpeg is not installed: torchvision decodes")
+    files, transforms = "JPEG files, Pillow", "JPEG files, Pillow, usual transforms"
+    results: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_all(folder)
@@ -284,15 +278,16 @@ def main():
         for stride in (5, 10):
             check(folder, store, draw(source, stride)[:5])
             check_batch(folder, store, draw_cropped(source, stride)[:5])
-            draws = [draw(source, stride) for _ in range(ROUNDS)]
-            found = compare(whole_frames(folder, store), draws)
-            show(f"whole frames, stride {stride}", found, "JPEG files, Pillow")
-            draws = [draw_cropped(source, stride) for _ in range(ROUNDS)]
-            found = compare(batches(folder, store), draws)
+            draws = [draw(source, stride) for _ in range(args.rounds + 1)]
+            title = f"whole frames, stride {stride}"
+            sides = whole_frames(folder, store)
+            results[title] = compare(title, sides, draws, files)
+            draws = [draw_cropped(source, stride) for _ in range(args.rounds + 1)]
             title = f"batch of {CLIPS} clips, stride {stride}"
-            show(title, found, "JPEG files, Pillow, usual transforms")
-        found = compare(parts(store), draws)
-        show("steps of ours", found, "... and collate")
+            results[title] = compare(title, batches(folder, store), draws, transforms)
+        title = "steps of ours"
+        results[title] = compare(title, parts(store), draws, "... and collate")
+    finish(args.json, "clips", {"one clip": results})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A training step of Coarse-Fine: multi-stage fusion at 7 x 7 against native size.
 
-    OMP_NUM_THREADS=2 python benchmarks/coarse_fine.py [--crop 224]
+    OMP_NUM_THREADS=2 python benchmarks/coarse_fine.py [--crop 224] [--json FILE]
 
 X3D-M, clips of 64 frames with 128 frames of features, batch 2, forward and backward.
 The other side is what one writes from the paper's description: feature maps are brought
@@ -17,16 +17,14 @@ processor, medians of several processes, with half the range behind.
 
 import argparse
 import json
-import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 import torch
+from side_by_side import finish, options, peak_mb, show_facts
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -37,7 +35,7 @@ from ssdet.models.x3d import FEATURES, PRESETS
 
 BATCH, FRAMES, FINE_FRAMES, CLASSES, POOL = 2, 64, 128, 157, 7
 SIDES = ("no fusion", "ours", "native")
-ROUNDS = 3
+MEASURES = ("gigabytes", "seconds")
 
 
 class NativeFusion(MultiStageFusion):
@@ -110,21 +108,16 @@ def inputs(
     return video, features, torch.tensor([0.0, 40.0])
 
 
-def gigabytes() -> float:
-    """Peak of resident memory so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 def step(side: str, crop: int) -> dict[str, float]:
     """One training step in this process."""
     model = network(side)
     video, features, start = inputs(model, crop)
     mask = torch.ones(BATCH, FINE_FRAMES)
-    before, begun = gigabytes(), time.process_time()
+    before, begun = peak_mb(), time.process_time()
     logits = model(video, features, mask, start)
     logits.square().mean().backward()
     seconds = time.process_time() - begun
-    return {"gigabytes": gigabytes() - before, "seconds": seconds}
+    return {"gigabytes": (peak_mb() - before) / 1024, "seconds": seconds}
 
 
 def in_process(side: str, crop: int) -> dict:
@@ -149,50 +142,54 @@ def check() -> None:
     torch.testing.assert_close(*found, rtol=1e-6, atol=1e-12)
 
 
-def main() -> None:
-    """Print one line for each side."""
-    parser = argparse.ArgumentParser()
+def rows_of(found: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Medians, half the ranges, and how many times ours the other side takes."""
+    middle = {
+        side: {m: statistics.median(run[m] for run in runs) for m in MEASURES}
+        for side, runs in found.items()
+    }
+    least, ours = middle["no fusion"], middle["ours"]
+    rows = {}
+    for side, runs in found.items():
+        row = rows[side] = {}
+        for m in MEASURES:
+            values = [run[m] for run in runs]
+            row[m] = middle[side][m]
+            row[f"{m}_spread"] = (max(values) - min(values)) / 2
+            row[f"{m}_ratio"] = row[m] / ours[m]
+            fusion = (row[m] - least[m]) / (ours[m] - least[m])
+            row[f"{m}_fusion_ratio"] = fusion
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Compare, then measure each side in processes of its own."""
+    parser = options(__doc__, rounds=3)
     parser.add_argument("--crop", type=int, default=224, help="pixels")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--step", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--json", help="file for the numbers")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.step:
         print(json.dumps(step(args.step, args.crop)))
         return
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()},", end=" ")
-    print(f"load {os.getloadavg()[0]:.1f}, torch {torch.__version__},")
-    threads = torch.get_num_threads()
-    print(f"{threads} threads, fp32, crop {args.crop}, features {', '.join(FEATURES)}")
-    keys = [key for key in os.environ if key.startswith(("MALLOC_", "GLIBC_"))]
-    print("allocator:", ", ".join(f"{k}={os.environ[k]}" for k in keys) or "default")
+    show_facts()
+    print(f"crop {args.crop}, features {', '.join(FEATURES)}")
     check()
-    found: dict[str, list[dict]] = {side: [] for side in SIDES}
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(args.rounds):
         for side in SIDES:
             found[side].append(in_process(side, args.crop))
-    print(f"{'':12}{'peak GB':>18}{'of fusion':>12}{'seconds':>18}{'of fusion':>12}")
-    base: dict[str, float] = {}
-    for side in SIDES:
-        line = f"{side:12}"
-        for measure in ("gigabytes", "seconds"):
-            values = [run[measure] for run in found[side]]
-            middle, half = statistics.median(values), (max(values) - min(values)) / 2
-            base.setdefault(measure, middle)
-            line += f"{middle:10.2f} +-{half:5.2f}{middle - base[measure]:12.2f}"
-        print(line)
-    for measure in ("gigabytes", "seconds"):
-        native, ours, least = (
-            statistics.median(run[measure] for run in found[side])
-            for side in ("native", "ours", "no fusion")
+    rows = rows_of(found)
+    head = (f"{m:>18}{'ratio':>7}{'of fusion':>11}" for m in MEASURES)
+    print(f"{'':12}{''.join(head)}")
+    for side, row in rows.items():
+        cells = (
+            f"{row[m]:10.2f} ± {row[f'{m}_spread']:5.2f}{row[f'{m}_ratio']:7.2f}"
+            f"{row[f'{m}_fusion_ratio']:11.1f}"
+            for m in MEASURES
         )
-        print(
-            f"{measure}: native / ours {native / ours:.2f}, of the fusion alone"
-            f" {(native - least) / (ours - least):.1f}"
-        )
-    if args.json:
-        with open(args.json, "w") as file:
-            json.dump(found, file)
+        print(f"{side:12}{''.join(cells)}")
+    print("ratio: times ours; of fusion: above what the step takes without any")
+    finish(args.json, "coarse_fine", {"crop": args.crop, "sides": rows})
 
 
 if __name__ == "__main__":

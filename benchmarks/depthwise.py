@@ -8,13 +8,11 @@ with float64 first: outputs and both gradients within 1e-5 of it, relative to it
 and 1e-2 in bf16. Above 1: faster than PyTorch's in its default layout.
 """
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
-from side_by_side import facts, finish, in_turn, show, summary
+from side_by_side import finish, in_turn, options, show, show_facts, summary
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -62,13 +60,10 @@ def step(
     return out.detach(), x.grad, weight.grad
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Compare and measure every shape."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, help="write what was measured")
-    args = parser.parse_args()
-    print(", ".join(f"{name} {value}" for name, value in facts().items()))
+    args = options(__doc__, rounds=7).parse_args(argv)
+    show_facts()
     results: dict[str, object] = {}
     for batch, channels, frames, side, stride in SHAPES:
         torch.manual_seed(0)

@@ -1,32 +1,31 @@
 """Writing and reading cached feature maps: the chosen layout against others.
 
-    OMP_NUM_THREADS=1 python benchmarks/features.py [FOLDER]
+    OMP_NUM_THREADS=1 python benchmarks/features.py [FOLDER] [--json FILE]
 
 A shard of 16 videos of X3D-M's five maps in float16 (5.6 MB for 72 frames), half of the
 values zero as behind a ReLU, is written to FOLDER (default: a temporary one) in each
-layout, and read with the same reader: whole videos, and random windows of 16 frames.
-Layouts take turns. What counts are the ratios, medians of several rounds; half the
-distance between the quartiles is shown behind. `warm` reads come from the page cache;
-they and `write` (the disk not included) are in processor time. `cold` reads follow a
-request to the system to forget the file (posix_fadvise) and are in time on the clock,
-which neighbours stretch. All layouts are first compared, value by value.
+layout: that of the feature store; the same in chunks, or compressed; and one float32
+file of `torch.save` for each map of each video, as trainings with cached features
+usually keep them. All are read: whole videos, and random windows of 16 frames, for
+which a file of torch is loaded whole. Layouts take turns. All are first compared, value
+by value: in float16 they are the same to the bit.
+
+*warm* reads come from the page cache; *cold* ones follow a request to the system to
+forget the files (posix_fadvise), where what counts is time on the clock, which
+neighbours stretch. Writing does not include the disk.
 """
 
-import argparse
-import json
 import os
-import platform
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
+from side_by_side import finish, in_turn, options, show, show_facts, summary
+from torch import Tensor
 
 from ssdet.data.feature_shard import FORMAT, VERSION
 from ssdet.data.feature_store import FeatureStore, VideoFeatures, write_features
@@ -34,12 +33,30 @@ from ssdet.data.hdf5 import set_attributes
 from ssdet.data.hdf5_file import create
 from ssdet.files import atomic
 
-ROUNDS = 7
 VIDEOS, WINDOW, WINDOWS, CHUNK = 16, 16, 64, 16
 CHANNELS = {"layer1": 24, "layer2": 48, "layer3": 96, "layer4": 192, "conv5": 432}
 KEYS = tuple(CHANNELS)
-LAYOUTS = ("contiguous", "chunked", "lzf", "gzip")
-MEASURES = ("write", "videos, warm", "windows, warm", "videos, cold", "windows, cold")
+TORCH, OURS = "torch files", "contiguous"
+LAYOUTS = (OURS, "chunked", "lzf", "gzip", TORCH)
+
+
+class TorchFiles:
+    """One float32 file for each map of each video, (T, C, H, W)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        paths = sorted(folder.glob(f"*.{KEYS[0]}.pt"))
+        self.video_ids = [path.name.split(".")[0] for path in paths]
+
+    def read(
+        self, name: str, start: int, end: int, keys: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Maps (C, T, H, W) of some frames, as the feature store gives them."""
+        found = {}
+        for key in keys:
+            maps = torch.load(self.folder / f"{name}.{key}.pt")
+            found[key] = maps[start:end].transpose(0, 1)
+        return found
 
 
 def make_videos() -> list[VideoFeatures]:
@@ -59,8 +76,15 @@ def make_videos() -> list[VideoFeatures]:
     return videos
 
 
-def write(path: Path, videos: list[VideoFeatures], layout: str) -> None:
-    """Write a shard, to the disk."""
+def write(folder: Path, videos: list[VideoFeatures], layout: str) -> None:
+    """Write all videos, to the disk."""
+    if layout == TORCH:
+        for video in videos:
+            for key, maps in video.maps.items():
+                path = folder / f"{video.video_id}.{key}.pt"
+                torch.save(torch.from_numpy(maps).float(), path)
+        return
+    path = folder / "shard-000.h5"
     compression = layout if layout in ("lzf", "gzip") else None
     rows = sum(len(video.logits) for video in videos)
     if layout != "chunked":
@@ -99,115 +123,96 @@ def write_chunks(file: h5py.File, videos: list[VideoFeatures], rows: int) -> Non
     )
 
 
-def check(folder: Path, videos: list[VideoFeatures]) -> None:
-    """See that a layout gives back every value."""
-    store = FeatureStore(folder)
+def opened(folder: Path, layout: str) -> FeatureStore | TorchFiles:
+    """What reads a layout."""
+    return TorchFiles(folder) if layout == TORCH else FeatureStore(folder)
+
+
+def check(store: FeatureStore | TorchFiles, videos: list[VideoFeatures]) -> None:
+    """See that a layout gives back every value, and windows of them."""
     for video in videos:
-        found = store.read(video.video_id, 0, len(video.logits), KEYS)
-        for key in KEYS:
-            assert np.array_equal(found[key].transpose(0, 1).numpy(), video.maps[key])
+        frames = len(video.logits)
+        for start, end in ((0, frames), (frames // 3, frames // 3 + WINDOW)):
+            found = store.read(video.video_id, start, end, KEYS)
+            for key in KEYS:
+                maps = found[key].half().transpose(0, 1).numpy()
+                assert np.array_equal(maps, video.maps[key][start:end])
 
 
-def read_videos(store: FeatureStore) -> int:
-    """Read every video; returns bytes."""
-    size = 0
-    for name in store.video_ids:
-        maps = store.read(name, 0, store.info(name).length, KEYS)
-        size += sum(x.nbytes for x in maps.values())
-    return size
+def read_videos(store: FeatureStore | TorchFiles, lengths: dict[str, int]) -> None:
+    """Read every video."""
+    for name, frames in lengths.items():
+        store.read(name, 0, frames, KEYS)
 
 
-def read_windows(store: FeatureStore) -> int:
-    """Read windows of random videos; returns bytes."""
-    source = np.random.default_rng(1)
-    size = 0
-    for _ in range(WINDOWS):
-        name = store.video_ids[source.integers(VIDEOS)]
-        start = int(source.integers(store.info(name).length - WINDOW + 1))
-        maps = store.read(name, start, start + WINDOW, KEYS)
-        size += sum(x.nbytes for x in maps.values())
-    return size
+def read_windows(store: FeatureStore | TorchFiles, lengths: dict[str, int]) -> None:
+    """Read windows of random videos."""
+    source, names = np.random.default_rng(1), list(lengths)
+    for name in (names[n] for n in source.integers(len(names), size=WINDOWS)):
+        start = int(source.integers(lengths[name] - WINDOW + 1))
+        store.read(name, start, start + WINDOW, KEYS)
 
 
-def forget(path: Path) -> None:
-    """Ask the system to drop the file from its page cache."""
-    descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(descriptor)
+def forget(folder: Path) -> None:
+    """Ask the system to drop the files from its page cache."""
+    for path in folder.iterdir():
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
 
 
-def timed(function: Callable[[], object], clock: Callable[[], float]) -> float:
-    """Seconds of one call."""
-    begun = clock()
-    function()
-    return clock() - begun
+def cold(folder: Path, read: Callable[[], None]) -> None:
+    """Read what is not in memory."""
+    forget(folder)
+    read()
 
 
-def measure(folder: Path, videos: list[VideoFeatures], layout: str) -> dict[str, float]:
-    """Seconds of every measure, once."""
-    path = folder / "shard-000.h5"
-    seconds = {"write": timed(lambda: write(path, videos, layout), time.process_time)}
-    for state, clock in (("cold", time.perf_counter), ("warm", time.process_time)):
-        for what, read in (("videos", read_videos), ("windows", read_windows)):
-            store = FeatureStore(folder)
-            if state == "cold":
-                forget(path)
-            seconds[f"{what}, {state}"] = timed(partial(read, store), clock)
-    return seconds
-
-
-def spread(values: list[float]) -> float:
-    """Half the distance between the quartiles."""
-    low, _, high = statistics.quantiles(values, n=4)
-    return (high - low) / 2
-
-
-def main() -> None:
-    """Print one line for each measure and layout."""
-    parser = argparse.ArgumentParser()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Compare and measure."""
+    parser = options(__doc__, rounds=7)
     parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--json", type=Path, help="file for the numbers")
-    args = parser.parse_args()
-    versions = f"h5py {h5py.__version__}, HDF5 {h5py.version.hdf5_version}"
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()},", end=" ")
-    print(f"load {os.getloadavg()[0]:.1f}, {versions},")
-    print(f"torch {torch.__version__}, NumPy {np.__version__}, one thread")
+    args = parser.parse_args(argv)
+    show_facts()
+    print(f"HDF5 {h5py.version.hdf5_version}")
     videos = make_videos()
+    lengths = {video.video_id: len(video.logits) for video in videos}
+    values = sum(maps.nbytes for video in videos for maps in video.maps.values())
+    results: dict[str, object] = {"hdf5": h5py.version.hdf5_version}
     with tempfile.TemporaryDirectory(dir=args.folder) as root:
         folders = {layout: Path(root) / layout for layout in LAYOUTS}
-        size = 0
+        stores, size, files = {}, {}, {}
         for layout, folder in folders.items():
             folder.mkdir()
-            write(folder / "shard-000.h5", videos, layout)
-            check(folder, videos)
-            size = read_videos(FeatureStore(folder))
-        rounds = [
-            {layout: measure(folders[layout], videos, layout) for layout in LAYOUTS}
-            for _ in range(ROUNDS)
-        ]
-        files = {
-            layout: (folder / "shard-000.h5").stat().st_size / size
+            write(folder, videos, layout)
+            stores[layout] = opened(folder, layout)
+            check(stores[layout], videos)
+            found = [path.stat().st_size for path in folder.iterdir()]
+            size[layout], files[layout] = sum(found) / values, len(found)
+        results |= {"size": size, "files": files}
+        print(f"{values / 1e6:.0f} MB of float16; files, and their size over that:")
+        for layout in LAYOUTS:
+            print(f"{layout:16}{files[layout]:6}{size[layout]:8.2f}")
+        for what, read, per in (
+            ("video", read_videos, len(videos)),
+            ("window", read_windows, WINDOWS),
+        ):
+            calls = {n: partial(read, store, lengths) for n, store in stores.items()}
+            late = {n: partial(cold, folders[n], calls[n]) for n in LAYOUTS}
+            for state, sides in (("warm", calls), ("cold", late)):
+                title = f"read a {what}, {state}"
+                times = in_turn(sides, args.rounds)
+                results[title] = summary(times, TORCH, OURS, per=per)
+                show(title, results[title])
+        calls = {
+            layout: partial(write, folder, videos, layout)
             for layout, folder in folders.items()
         }
-    per = {name: size for name in MEASURES}  # bytes
-    window = sum(CHANNELS.values()) * 49 * 2 * WINDOW
-    per |= {name: WINDOWS * window for name in MEASURES if "windows" in name}
-    result: dict[str, dict[str, list[float]]] = {}
-    print(f"{size / 1e6:.0f} MB a shard; MB/s +- spread, and times the chosen layout's")
-    print(f"{'':16}" + "".join(f"{layout:>24}" for layout in LAYOUTS))
-    print(f"{'size':16}" + "".join(f"{files[layout]:24.2f}" for layout in LAYOUTS))
-    for name in MEASURES:
-        line, ours = f"{name:16}", 0.0
-        for layout in LAYOUTS:
-            rates = [per[name] / 1e6 / r[layout][name] for r in rounds]
-            rate = statistics.median(rates)
-            ours = ours or rate
-            line += f"{rate:9.0f} +-{spread(rates):5.0f}{ours / rate:6.1f} x"
-            result.setdefault(name, {})[layout] = rates
-        print(line)
-    if args.json:
-        args.json.write_text(json.dumps({"size": files, "mb_per_s": result}, indent=1))
+        title = "write a video"
+        times = in_turn(calls, args.rounds)
+        results[title] = summary(times, TORCH, OURS, per=len(videos))
+        show(title, results[title])
+    finish(args.json, "features", results)
 
 
 if __name__ == "__main__":

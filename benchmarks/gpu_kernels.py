@@ -1,6 +1,6 @@
-"""The Triton kernels on a GPU: equal to PyTorch's? How far above the byte floor?
+"""The Triton kernels on a GPU beside PyTorch's, and how far above the byte floor.
 
-    python benchmarks/gpu_kernels.py [--batch 64] [--tiles]
+    OMP_NUM_THREADS=1 python benchmarks/gpu_kernels.py [--tiles] [--json FILE]
 
 Not yet run on a GPU. What to do with one:
 
@@ -12,22 +12,25 @@ Not yet run on a GPU. What to do with one:
    and gradient is compared with the plain twin before it is timed; a difference above
    0.4 % of the norm ends the program.
 3. `floor` is the time of reading each input and writing each output once at the copy's
-   rate. Columns: plain and ours in ms, their ratio, and ours over the floor.
+   rate. Columns: plain and ours in ms, half the distance of the quartiles, their ratio
+   (above 1: ours is faster), and ours over the floor. Where there is no GPU, the
+   program says so and ends.
 4. With --tiles, forward and gradients again with other tiles; put the best ones into
    `ssdet/kernels/gpu/depthwise.py`.
 5. If ours is faster on every shape, set `resources.gpu_kernels: true` for good, and
-   write the table, the device and the versions into benchmarks/README.md.
+   write the table, the device and the versions into benchmarks/RESULTS.md.
 
 Spills (registers kept in memory) of a kernel: `cuobjdump --dump-resource-usage` on the
 files below ~/.triton/cache.
 """
 
-import argparse
+import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
+from side_by_side import finish, options, show_facts, spread
 
 from ssdet.kernels.gpu import plain
 
@@ -47,18 +50,52 @@ STEM = (24, 112, 1, 1)
 Run = Callable[[], object]
 
 
-def milliseconds(call: Run) -> float:
-    """Median time of a call by the GPU's clock, its cache emptied in between."""
+class Table:
+    """Prints lines, and keeps their figures.
+
+    Attributes:
+        rate: bytes that a copy of 1 GiB reads and writes in a millisecond.
+        rows: name -> figures.
+    """
+
+    def __init__(self) -> None:
+        source = torch.empty(2**30, dtype=torch.uint8, device="cuda")
+        target = torch.empty_like(source)
+        self.rate = 2 * source.numel() / milliseconds(lambda: target.copy_(source))[0]
+        self.rows: dict[str, dict[str, float]] = {}
+        print(f"copy {self.rate / 1e9:.2f} TB/s")
+        heads = f"{'plain ms':>18}{'ours ms':>18}{'ratio':>8}{'floor':>10}{'over':>8}"
+        print(f"{'':44}{heads}")
+
+    def line(self, name: str, theirs: Run, ours: Run, moved: int) -> None:
+        """Time both; `moved` bytes at least are read and written."""
+        (plain_ms, plain_spread), (our_ms, our_spread) = map(
+            milliseconds, (theirs, ours)
+        )
+        floor = moved / self.rate
+        self.rows[name] = {
+            "plain_ms": plain_ms,
+            "plain_spread_ms": plain_spread,
+            "ours_ms": our_ms,
+            "ours_spread_ms": our_spread,
+            "ratio": plain_ms / our_ms,
+            "floor_ms": floor,
+            "over_floor": our_ms / floor,
+        }
+        print(
+            f"{name:44}{plain_ms:10.3f} ± {plain_spread:5.3f}{our_ms:10.3f} ±"
+            f" {our_spread:5.3f}{plain_ms / our_ms:8.1f}{floor:10.3f}"
+            f"{our_ms / floor:8.1f}",
+            flush=True,
+        )
+
+
+def milliseconds(call: Run) -> tuple[float, float]:
+    """Median time by the GPU's clock, its cache emptied in between, and its spread."""
     from triton.testing import do_bench
 
-    return do_bench(call, warmup=50, rep=300, return_mode="median")
-
-
-def copy_rate() -> float:
-    """Bytes read and written in a millisecond by a copy of 1 GiB."""
-    source = torch.empty(2**30, dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    return 2 * source.numel() / milliseconds(lambda: target.copy_(source))
+    times = do_bench(call, warmup=50, rep=300, return_mode="all")
+    return statistics.median(times), spread(times)
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -75,17 +112,7 @@ def require_equal(name: str, ours: torch.Tensor, exact: torch.Tensor) -> None:
         sys.exit(f"{name}: ours differs from the plain twin by {worst:.1e} of its norm")
 
 
-def line(name: str, theirs: Run, ours: Run, moved: int, rate: float) -> None:
-    """Time both and print one line."""
-    plain_ms, our_ms, floor = milliseconds(theirs), milliseconds(ours), moved / rate
-    print(
-        f"{name:44}{plain_ms:10.3f}{our_ms:10.3f}{plain_ms / our_ms:8.1f}"
-        f"{floor:10.3f}{our_ms / floor:8.1f}",
-        flush=True,
-    )
-
-
-def convolution(layer: tuple[int, int, int, int], batch: int, rate: float) -> None:
+def convolution(layer: tuple[int, int, int, int], batch: int, table: Table) -> None:
     """Forward, with moments too, and gradients of input and weight, of one layer."""
     from ssdet.kernels.gpu import depthwise as kernels
 
@@ -110,31 +137,28 @@ def convolution(layer: tuple[int, int, int, int], batch: int, rate: float) -> No
     moved = 2 * (x.numel() + out.numel())
 
     with torch.no_grad():
-        line(
+        table.line(
             f"{name} forward",
             lambda: plain.depthwise(x, half, stride),
             lambda: kernels.depthwise(x, weight, stride),
             moved,
-            rate,
         )
-        line(
+        table.line(
             f"{name} forward and moments",
             lambda: torch.var_mean(plain.depthwise(x, half, stride), (2, 3, 4)),
             lambda: kernels.depthwise_moments(x, weight, stride),
             moved,
-            rate,
         )
     for what, mine, other in (("input", x, x), ("weight", weight, half)):
-        line(
+        table.line(
             f"{name} gradient of the {what}",
             partial(torch.autograd.grad, theirs, other, upper, retain_graph=True),
             partial(torch.autograd.grad, out, mine, upper, retain_graph=True),
             moved,
-            rate,
         )
 
 
-def elementwise(layer: tuple[int, int, int, int], batch: int, rate: float) -> None:
+def elementwise(layer: tuple[int, int, int, int], batch: int, table: Table) -> None:
     """Swish x SE on a wide map, residual + ReLU on it too: forward and gradients."""
     from ssdet.kernels.gpu.scale_activate import scale_activate
 
@@ -164,12 +188,12 @@ def elementwise(layer: tuple[int, int, int, int], batch: int, rate: float) -> No
             partial(function, *arguments)
             for function in (plain.scale_activate, scale_activate)
         ]
-        line(f"{title} forward", *calls, (2 + len(added)) * size, rate)
+        table.line(f"{title} forward", *calls, (2 + len(added)) * size)
         calls = [
             partial(torch.autograd.grad, result, given, upper, retain_graph=True)
             for result in (theirs, out)
         ]
-        line(f"{title} gradients", *calls, (3 + 2 * len(added)) * size, rate)
+        table.line(f"{title} gradients", *calls, (3 + 2 * len(added)) * size)
 
 
 def tiles(batch: int) -> None:
@@ -193,34 +217,34 @@ def tiles(batch: int) -> None:
                 for wide in (16, 32, 64):
                     for warps in (2, 4, 8):
                         tile = kernels.Tile(rows, columns, wide, warps)
-                        times.append((milliseconds(partial(run, tile=tile)), tile))
+                        times.append((milliseconds(partial(run, tile=tile))[0], tile))
             print(f"{channels} x {side} / {stride}, {kind}:")
             for ms, tile in sorted(times, key=lambda pair: pair[0])[:3]:
                 print(f"  {ms:8.3f} {tile}", flush=True)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Check and measure everything."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--batch", type=int, default=64, help="clips")
     parser.add_argument("--tiles", action="store_true", help="try other tiles")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not torch.cuda.is_available():
-        sys.exit("PyTorch sees no GPU: nothing to measure; look at nvidia-smi")
-    import triton
-
+        print("PyTorch sees no GPU (nvidia-smi shows whether there is one): no figures")
+        return
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    rate = copy_rate()
-    print(f"{torch.cuda.get_device_name()}, copy {rate / 1e9:.2f} TB/s")
-    print(f"torch {torch.__version__}, triton {triton.__version__}, batch {args.batch}")
-    print(f"{'':44}{'plain ms':>10}{'ours ms':>10}{'ratio':>8}{'floor':>10}{'over':>8}")
+    show_facts("cuda")
+    print(f"batch {args.batch}")
+    table = Table()
     for layer in (*LAYERS, STEM):
-        convolution(layer, args.batch, rate)
+        convolution(layer, args.batch, table)
     for layer in LAYERS[1::2]:
-        elementwise(layer, args.batch, rate)
+        elementwise(layer, args.batch, table)
     if args.tiles:
         tiles(args.batch)
+    rows = {"batch": args.batch, "copy_bytes_ms": table.rate, "lines": table.rows}
+    finish(args.json, "gpu_kernels", rows, "cuda")
 
 
 if __name__ == "__main__":

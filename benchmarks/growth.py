@@ -1,25 +1,25 @@
 """How time and memory grow with the length of clips, batches, videos and workers.
 
-    OMP_NUM_THREADS=1 python benchmarks/growth.py [part of a name ...]
+    OMP_NUM_THREADS=1 python benchmarks/growth.py [part of a name ...] [--json FILE]
 
-Each measurement is a process of its own: processor time is the least of three rounds,
-of all processes of a loader; memory is the peak above that after the imports. The
+Each measurement is a process of its own: processor time is the least of its rounds, of
+all processes of a loader; memory is the peak above that after the imports. The
 exponent is the slope of a straight line through the logarithms: 0 does not grow, 1 is
 linear, 2 quadratic. A name marked with ! grows worse than linear.
 """
 
-import argparse
 import csv
+import gc
 import json
 import multiprocessing
 import os
-import resource
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from side_by_side import CHILDREN, finish, options, peak_mb, processor_s, show_facts
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ssdet.augment.cropped_frames import read_crop
@@ -161,6 +161,7 @@ def planning(folder, videos):
     labels = write_labels(folder, videos)
 
     def plan():
+        gc.set_threshold(100_000, 50, 50)  # as the workflow does
         data = read_dataset("x", TABLE, labels, labels, None)
         everything = [record.video_id for record in data.records]
         return [
@@ -239,37 +240,27 @@ CASES = {
 }
 
 
-def peak_mb(who=resource.RUSAGE_SELF):
-    """Most memory that this process has had, or the largest of its children."""
-    return resource.getrusage(who).ru_maxrss / 1024
-
-
-def processor_s():
-    """Processor time of this process and of children that ended."""
-    return time.process_time() + sum(os.times()[2:4])
-
-
-def measure(name, size, answer):
+def measure(name, size, rounds, answer):
     """Send seconds and MB of one case, measured in this process."""
     before = peak_mb()
     with tempfile.TemporaryDirectory() as folder:
         work = CASES[name][1](size, Path(folder))
         spent = []
-        for _ in range(3):
+        for _ in range(rounds):
             begun = processor_s()
             work()
             spent.append(processor_s() - begun)
     extra = peak_mb() - before
     if "workers" in name:
-        extra += size * max(0.0, peak_mb(resource.RUSAGE_CHILDREN) - before)
+        extra += size * max(0.0, peak_mb(CHILDREN) - before)
     answer.send((min(spent), extra))
 
 
-def measured(name, size):
+def measured(name, size, rounds):
     """Seconds and MB of one case: a new process has the imports already."""
     receive, send = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(
-        target=measure, args=(name, size, send)
+        target=measure, args=(name, size, rounds, send)
     )
     process.start()
     send.close()
@@ -286,18 +277,20 @@ def exponent(sizes, values):
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
-def main():
+def main(argv: Sequence[str] | None = None) -> None:
     """Print a row for each case."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__, rounds=3)
     parser.add_argument("parts", nargs="*", help="of names; none: all cases")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     torch.set_num_threads(1)
+    show_facts()
     print("| what, against | sizes | seconds | exponent | MB | exponent |")
     print("|---|---|---|---:|---|---:|")
+    results = {}
     for name, (sizes, _) in CASES.items():
         if args.parts and not any(part in name for part in args.parts):
             continue
-        found = [measured(name, size) for size in sizes]
+        found = [measured(name, size, args.rounds) for size in sizes]
         seconds, megabytes = map(list, zip(*found, strict=True))
         slopes = exponent(sizes, seconds), exponent(sizes, megabytes)
         mark = " !" if max(slopes) > WORSE else ""
@@ -307,6 +300,14 @@ def main():
             f" | {', '.join(f'{x:.0f}' for x in megabytes)} | {slopes[1]:.2f} |",
             flush=True,
         )
+        results[name] = {
+            "sizes": sizes,
+            "seconds": seconds,
+            "seconds_exponent": slopes[0],
+            "mb": megabytes,
+            "mb_exponent": slopes[1],
+        }
+    finish(args.json, "growth", {"cases": results})
 
 
 if __name__ == "__main__":

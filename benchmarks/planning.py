@@ -1,37 +1,45 @@
 """Planning of ten thousand shard jobs by Snakemake.
 
-    OMP_NUM_THREADS=1 python benchmarks/planning.py [--jobs 10000]
+    OMP_NUM_THREADS=1 python benchmarks/planning.py [--jobs 10000] [--json FILE]
 
 Makes up a table of one's own videos, one file for the rest, and asks for a two-stream
 detector: its plan holds a job for the frames of every shard and one for their features.
-Prints the jobs, and the seconds of processor time and of the clock that planning took.
+Prints the jobs, and the seconds of processor time and of the clock that planning took;
+in turn with it a plan of a hundred jobs, nearly all of which is the start of Snakemake.
 """
 
-import argparse
 import re
-import resource
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
+from side_by_side import (
+    CHILDREN,
+    finish,
+    in_turn,
+    options,
+    peak_mb,
+    show,
+    show_facts,
+    summary,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
+FEW = 100  # jobs
 TARGET = "results/many/coarse_fine/cls_cls/checkpoint.pt"
 
 
-def write_project(folder: Path, jobs: int, shard_videos: int) -> Path:
+def write_project(folder: Path, jobs: int, shard_videos: int) -> None:
     """Write labels of so many videos that their plan has `jobs` shard jobs.
 
     Args:
-        folder: where the labels and the configuration go.
+        folder: where the labels go, and the configuration: planning.yaml.
         jobs: of extract_frames and extract_features together.
         shard_videos: videos in a shard.
-
-    Returns:
-        The configuration, to be given after config.yaml.
     """
     videos = jobs // 2 * shard_videos
     head = "video_id,start_s,end_s,label\n"
@@ -53,8 +61,7 @@ def write_project(folder: Path, jobs: int, shard_videos: int) -> Path:
         | {"annotations": {"training": train, "testing": test, "classes": None}}
         for name, (train, test) in names.items()
     }
-    path = folder / "planning.yaml"
-    path.write_text(
+    (folder / "planning.yaml").write_text(
         yaml.safe_dump(
             {
                 "datasets": sets,
@@ -64,7 +71,6 @@ def write_project(folder: Path, jobs: int, shard_videos: int) -> Path:
             }
         )
     )
-    return path
 
 
 def plan(folder: Path, config: Path) -> dict[str, int]:
@@ -81,23 +87,31 @@ def plan(folder: Path, config: Path) -> dict[str, int]:
     return {rule: int(count) for rule, count in rows}
 
 
-def main() -> None:
-    """Read arguments, plan, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Plan both, print."""
+    parser = options(__doc__, rounds=1)
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--shard-videos", type=int, default=64)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
+    show_facts()
+    found: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory() as name:
-        config = write_project(Path(name), args.jobs, args.shard_videos)
-        start = time.monotonic()
-        jobs = plan(Path(name), config)
-        took_s = time.monotonic() - start
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{jobs.get('total', 0):,} jobs: {jobs}")
-    print(
-        f"{used.ru_utime + used.ru_stime:.1f} s of processor time, {took_s:.1f} s by"
-        f" the clock, {used.ru_maxrss / 1024:.0f} MiB"
-    )
+
+        def planned(jobs: int) -> None:
+            folder = Path(name) / str(jobs)
+            found[f"{jobs:,} shard jobs"] = plan(folder, folder / "planning.yaml")
+
+        for jobs in (FEW, args.jobs):
+            (Path(name) / str(jobs)).mkdir()
+            write_project(Path(name) / str(jobs), jobs, args.shard_videos)
+        calls = {f"{n:,} shard jobs": partial(planned, n) for n in (FEW, args.jobs)}
+        times = in_turn(calls, args.rounds, warm_up=False)
+    rows, memory = summary(times), peak_mb(CHILDREN)
+    show("a plan", rows)
+    for title, counts in found.items():
+        print(f"{title}: {counts}")
+    print(f"the largest plan takes {memory:.0f} MB")
+    finish(args.json, "planning", {"jobs": found, "sides": rows, "memory_mb": memory})
 
 
 if __name__ == "__main__":

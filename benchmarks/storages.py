@@ -1,25 +1,26 @@
 """Space, quality and speed of the two storages of frames.
 
-    OMP_NUM_THREADS=1 python benchmarks/storages.py [--videos FILE ...]
+    OMP_NUM_THREADS=1 python benchmarks/storages.py [--videos FILE ...] [--json FILE]
 
 The frames of a few videos, generated or those of files, are coded as JPEG and as
 short-GOP video as `extract_frames` does it, and read back through the frame store:
-random clips of 16 frames, every 5th or every 10th. PSNR is over all channels, against
-the frames before coding. Times are processor time of one thread, in the page cache.
+random clips of 16 frames, every 5th or every 10th. Storages take turns, ratios are to
+JPEG of quality 90. PSNR is over all channels, against the frames before coding. Times
+of coding are of a frame, times of reading of a clip, by one thread, in the page cache.
 """
 
-import argparse
 import random
-import statistics
 import tempfile
-import time
+from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import torch
-from clips import CLIP, HEIGHT, RATE, scene
+from clips import CLIP, HEIGHT, RATE, WIDTH, following, scene
+from side_by_side import finish, in_turn, options, show, show_facts, summary
 
 from ssdet.config import StoredFrames
 from ssdet.data.frame_shard import PackedVideo, write_frames
@@ -28,7 +29,8 @@ from ssdet.data.frames import coding
 from ssdet.data.pack import encoder
 from ssdet.data.video import Video, picture, rotation, target_size
 
-VIDEOS, FRAMES, CLIPS, ROUNDS = 3, 240, 8, 5
+VIDEOS, FRAMES, CLIPS = 3, 240, 8
+CODED = 64  # frames of each video whose coding is timed
 FORMS = [
     {"jpeg_quality": 90},
     {"jpeg_quality": 75},
@@ -39,7 +41,9 @@ FORMS = [
 
 def generated():
     """Frames of generated videos."""
-    return [np.stack(list(islice(scene(n), FRAMES))) for n in range(VIDEOS)]
+    return [
+        np.stack(list(islice(scene(n, HEIGHT, WIDTH), FRAMES))) for n in range(VIDEOS)
+    ]
 
 
 def of_files(paths):
@@ -55,15 +59,18 @@ def of_files(paths):
     return found
 
 
-def write(folder, videos, form):
-    """Write a shard; gives bytes and milliseconds for each frame."""
-    stored = StoredFrames(short_side=HEIGHT, shard_videos=64, **form)
-    packed, size, spent = [], 0, 0.0
+def code(frames, stored):
+    """The coded frames of a video."""
+    encode = encoder(stored)
+    return [encode(frame) for frame in frames]
+
+
+def write(folder, videos, stored):
+    """Write a shard; gives bytes for each frame."""
+    folder.mkdir()
+    packed, size = [], 0
     for number, frames in enumerate(videos):
-        begun = time.process_time()
-        encode = encoder(stored)
-        coded = [encode(frame) for frame in frames]
-        spent += time.process_time() - begun
+        coded = code(frames, stored)
         part = folder / f"{number}.part"
         part.write_bytes(b"".join(coded))
         lengths = np.array([len(data) for data in coded])
@@ -81,10 +88,8 @@ def write(folder, videos, form):
             )
         )
         size += part.stat().st_size
-    (folder / "packed").mkdir()
     write_frames(folder / "packed/shard-000.h5", packed, coding(stored), dict)
-    frames = sum(map(len, videos))
-    return size / frames, 1000 * spent / frames
+    return size / sum(map(len, videos))
 
 
 def psnr(store, videos):
@@ -96,46 +101,78 @@ def psnr(store, videos):
             found = store.read(f"v{number}", range(first, first + len(part)))
             found = found.permute(1, 2, 3, 0).numpy().astype(np.float32)
             errors.append(((found - part) ** 2).mean())
-    return 10 * np.log10(255**2 / np.mean(errors))
+    return float(10 * np.log10(255**2 / np.mean(errors)))
 
 
-def milliseconds(store, videos, stride):
-    """Median processor time of a random clip."""
-    source, times = random.Random(0), []
-    for _ in range(ROUNDS):
-        begun = time.process_time()
-        for _ in range(CLIPS):
-            number = source.randrange(len(videos))
-            first = source.randrange(len(videos[number]) - CLIP * stride)
-            store.read(f"v{number}", range(first, first + CLIP * stride, stride))
-        times.append(1000 * (time.process_time() - begun) / CLIPS)
-    return statistics.median(times)
+def draw(source, videos, stride):
+    """Random clips of random videos."""
+    clips = []
+    for _ in range(CLIPS):
+        number = source.randrange(len(videos))
+        first = source.randrange(len(videos[number]) - CLIP * stride)
+        clips.append((f"v{number}", range(first, first + CLIP * stride, stride)))
+    return clips
 
 
-def main():
-    """Print one line for each form."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def read(store, clips):
+    """Read some clips."""
+    for clip in clips:
+        store.read(*clip)
+
+
+def name_of(form):
+    """As in the tables."""
+    if "video" in form:
+        return "video, gop {gop}, crf {crf}".format(**form["video"])
+    return f"JPEG, quality {form['jpeg_quality']}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write all forms, compare, measure."""
+    parser = options(__doc__, rounds=5)
     parser.add_argument("--videos", type=Path, nargs="+")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     torch.set_num_threads(1)
+    show_facts()
     videos = generated() if args.videos is None else of_files(args.videos)
-    print("| storage | bytes/frame | PSNR dB | coding ms | clip, 5th ms | 10th ms |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for form in FORMS:
-        with tempfile.TemporaryDirectory() as temporary:
-            size, spent = write(Path(temporary), videos, form)
-            store = FrameStore(Path(temporary) / "packed")
-            quality = psnr(store, videos)
-            times = [milliseconds(store, videos, stride) for stride in (5, 10)]
-        if "video" in form:
-            name = "video, gop {gop}, crf {crf}".format(**form["video"])
-        else:
-            name = f"JPEG, quality {form['jpeg_quality']}"
-        print(
-            f"| {name} | {size:.0f} | {quality:.1f} | {spent:.2f} |"
-            f" {times[0]:.1f} | {times[1]:.1f} |",
-            flush=True,
-        )
+    recipes = {
+        name_of(form): StoredFrames(short_side=HEIGHT, shard_videos=64, **form)
+        for form in FORMS
+    }
+    first = next(iter(recipes))
+    results: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {name: Path(temporary) / name for name in recipes}
+        sizes = {n: write(folders[n], videos, stored) for n, stored in recipes.items()}
+        stores = {
+            name: FrameStore(folder / "packed") for name, folder in folders.items()
+        }
+        quality = {name: psnr(store, videos) for name, store in stores.items()}
+        print(f"\n{'':24}{'bytes/frame':>12}{'ratio':>8}{'PSNR dB':>9}")
+        for name, size in sizes.items():
+            print(
+                f"{name:24}{size:12.0f}{sizes[first] / size:8.2f}{quality[name]:9.1f}"
+            )
+        short = [video[:CODED] for video in videos]
+        calls = {
+            name: lambda stored=stored: [code(frames, stored) for frames in short]
+            for name, stored in recipes.items()
+        }
+        frames, title = sum(map(len, short)), "coding of a frame"
+        results[title] = summary(in_turn(calls, args.rounds), first, per=frames)
+        show(title, results[title])
+        source = random.Random(0)
+        for stride in (5, 10):
+            draws = [draw(source, videos, stride) for _ in range(args.rounds + 1)]
+            calls = {
+                name: following(partial(read, store), draws)
+                for name, store in stores.items()
+            }
+            title = f"a clip of every {stride}th frame"
+            results[title] = summary(in_turn(calls, args.rounds), first, per=CLIPS)
+            show(title, results[title])
+    given = {"bytes": sizes, "psnr_db": quality}
+    finish(args.json, "storages", {**given, **results})
 
 
 if __name__ == "__main__":

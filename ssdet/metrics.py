@@ -10,7 +10,7 @@ challenge script `Charades_v1_localize`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from ssdet.ranks import descending_order, rows_ahead
 
 Array = npt.NDArray[Any]
 Ties = Literal["row_order", "grouped"]
-COLUMNS = 27  # classes that are held, class by class, at once
+COLUMNS = 32  # classes that all threads together hold, class by class, at once
 PIECE = 256  # rows that are turned round in one go, within the cache
 
 
@@ -59,14 +59,23 @@ def average_precision(
             "scores and labels must both be (rows, classes), got"
             f" {scores.shape} and {labels.shape}"
         )
+    classes = scores.shape[1]
     rows = _rows_of_classes(_as_positive(labels))
-    ap = [np.empty(0)]
-    held = np.empty((min(COLUMNS, scores.shape[1]), len(scores)), scores.dtype)
-    for start in range(0, scores.shape[1], COLUMNS):
-        block = slice(start, start + COLUMNS)
-        of_class = _class_major(scores[:, block], held)
-        ap.append(_each_class(of_class, rows[block], ties, threads, start))
-    return np.concatenate(ap)
+    ap = np.empty(classes)
+    width = max(1, min(COLUMNS, classes) // threads)
+
+    def share(first: int) -> None:
+        held = np.empty((width, len(scores)), scores.dtype)
+        space = np.empty(len(scores), dtype=np.int64)
+        for start in range(first * width, classes, threads * width):
+            block = slice(start, start + width)
+            of_class = _class_major(scores[:, block], held)
+            _refuse_nan(of_class, start)
+            for number, own in enumerate(of_class, start):
+                ap[number] = _one_class(own, rows[number], ties, space)
+
+    _in_threads(share, threads)
+    return ap
 
 
 def class_average_precision(
@@ -97,8 +106,18 @@ def class_average_precision(
             "scores and labels must both be (classes, rows), got"
             f" {scores.shape} and {labels.shape}"
         )
-    rows = [np.flatnonzero(row) for row in _as_positive(labels)]
-    return _each_class(scores, rows, ties, threads, first_class)
+    positive = _as_positive(labels)
+    _refuse_nan(scores, first_class)
+    ap = np.empty(len(scores))
+
+    def share(first: int) -> None:
+        space = np.empty(scores.shape[1], dtype=np.int64)
+        for number in range(first, len(scores), threads):
+            rows = np.flatnonzero(positive[number])
+            ap[number] = _one_class(scores[number], rows, ties, space)
+
+    _in_threads(share, threads)
+    return ap
 
 
 def positives(labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -121,21 +140,10 @@ def weighted_mean_over_present(ap: npt.ArrayLike, positives: npt.ArrayLike) -> f
     return _mean(np.asarray(ap, dtype=np.float64), np.asarray(positives, np.float64))
 
 
-def _each_class(
-    scores: Array, rows: Sequence[Array], ties: Ties, threads: int, first_class: int
-) -> npt.NDArray[np.float64]:
-    """AP (K,) of scores (K, N), given the numbers of each class's positive rows."""
-    _refuse_nan(scores, first_class)
-    ap = np.empty(len(scores))
-
-    def share(first: int) -> None:
-        space = np.empty(scores.shape[1], dtype=np.int64)
-        for number in range(first, len(scores), threads):
-            ap[number] = _one_class(scores[number], rows[number], ties, space)
-
-    with ThreadPoolExecutor(threads) as pool:  # NumPy counts without Python's lock
+def _in_threads(share: Callable[[int], None], threads: int) -> None:
+    """Do every thread's share; NumPy counts and sorts without Python's lock."""
+    with ThreadPoolExecutor(threads) as pool:
         list(pool.map(share, range(threads)))
-    return ap
 
 
 def _one_class(scores: Array, rows: Array, ties: Ties, space: Array) -> float:

@@ -2,18 +2,20 @@
 
 import pytest
 
-from benchmarks.planning import plan, write_project
+from tests.test_benchmarks import program
 from tests.test_workflow import pytestmark
 
-__all__ = ["pytestmark"]  # without Snakemake, these skip too
+__all__ = ["program", "pytestmark"]  # without Snakemake, these skip too
 
 JOBS = 2000
 
 
 @pytest.mark.slow
-def test_two_thousand_shard_jobs_are_planned(tmp_path):
+def test_two_thousand_shard_jobs_are_planned(program, tmp_path):
     """A job for the frames of each shard, and one for its features."""
-    jobs = plan(tmp_path, write_project(tmp_path, JOBS, shard_videos=3))
+    planning = program("planning")
+    planning.write_project(tmp_path, JOBS, shard_videos=3)
+    jobs = planning.plan(tmp_path, tmp_path / "planning.yaml")
     assert jobs == {
         "inventory": 2,
         "extract_frames": JOBS // 2 + 1,  # and one of the classification set

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 import os
 import re
 import subprocess
@@ -24,13 +23,11 @@ class Program:
         path: of its file.
         claim: what it compares, the first line of its text.
         threads: OMP_NUM_THREADS in the command that its text names.
-        writes_json: whether it has an option for that.
     """
 
     path: Path
     claim: str
     threads: int
-    writes_json: bool
 
     @property
     def name(self) -> str:
@@ -79,9 +76,7 @@ def programs(folder: Path) -> list[Program]:
         said = ast.get_docstring(ast.parse(text)) or ""
         threads = re.search(rf"OMP_NUM_THREADS=(\d+) python .*{path.name}", said)
         if threads:  # files without a command are what programs share
-            writes = "--json FILE" in said
-            claim = said.splitlines()[0]
-            found.append(Program(path, claim, int(threads[1]), writes))
+            found.append(Program(path, said.splitlines()[0], int(threads[1])))
     return found
 
 
@@ -105,15 +100,11 @@ def run_program(program: Program, folder: Path | None) -> bool:
 
     Args:
         program: which.
-        folder: where <name>.json goes: what the program writes itself, or what it
-            printed; None: nowhere.
+        folder: where it writes <name>.json; None: it writes nothing.
     """
     command = [sys.executable, str(program.path)]
-    out = None if folder is None else folder / f"{program.name}.json"
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if program.writes_json:
-            command += ["--json", str(out)]
+    if folder is not None:
+        command += ["--json", str(folder / f"{program.name}.json")]
     root = str(program.path.parents[1])
     environment = {
         **os.environ,
@@ -121,16 +112,4 @@ def run_program(program: Program, folder: Path | None) -> bool:
         "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]),
     }
     print(f"\n== {program.name}: {program.claim}", flush=True)
-    printed = []
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            printed.append(line.rstrip("\n"))
-    if out is not None and not program.writes_json:
-        record = {"program": program.name, "threads": program.threads}
-        text = json.dumps({**record, "printed": printed}, indent=2)
-        out.write_text(text + "\n", encoding="utf-8")
-    return process.returncode == 0
+    return subprocess.run(command, env=environment).returncode == 0

@@ -29,7 +29,12 @@ def crc32(*arrays: npt.NDArray[Any]) -> int:
 
 def crc32_of_rows(array: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     """CRC-32 of each row of an array (T, ...): (T,)."""
-    return np.array([crc32(row) for row in array], np.uint32)
+    if not array.size:
+        return np.zeros(len(array), np.uint32)
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    step = len(data) // len(array)
+    starts = range(0, len(data), step)
+    return np.array([zlib.crc32(data[at : at + step]) for at in starts], np.uint32)
 
 
 def seal(dataset: h5py.Dataset) -> None:

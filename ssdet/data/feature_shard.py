@@ -116,9 +116,9 @@ def _append(
     return len(logits)
 
 
-def columns_of(file: h5py.File) -> list[str]:
-    """What the columns of /crc32 belong to."""
-    return [*sorted(set(file) - NO_MAPS), "logits"]
+def columns_of(keys: Iterable[str]) -> list[str]:
+    """What the columns of /crc32 belong to, of the data sets of a shard."""
+    return [*sorted(set(keys) - NO_MAPS), "logits"]
 
 
 def _arrays(

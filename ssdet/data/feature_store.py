@@ -150,12 +150,12 @@ class FeatureStore:
                 f"video {video_id} has feature rows 0 to {length - 1}, asked for"
                 f" {start} to {stop - 1}"
             )
-        file = self._shards.open(shard)
-        absent = [key for key in keys if key not in file]
+        present = self._shards.keys(shard)
+        absent = [key for key in keys if key not in present]
         if absent:
             raise ValueError(
                 f"{self.folder / shard} has no {', '.join(absent)} but"
-                f" {', '.join(sorted(set(file) - NO_MAPS))}; {REMEDY}"
+                f" {', '.join(sorted(present - NO_MAPS))}; {REMEDY}"
             )
         window = slice(first + start, first + stop)
         with damage(self.folder / shard, REMEDY):
@@ -188,7 +188,7 @@ class FeatureStore:
         rows = {key: self._shards.data(shard, key)[window] for key in keys}
         stored = self._shards.optional(shard, NAME)
         sums = None if stored is None else stored[window]
-        columns = columns_of(self._shards.open(shard))
+        columns = columns_of(self._shards.keys(shard))
         for key, array in rows.items():
             if (
                 sums is not None

@@ -87,6 +87,7 @@ class ShardFolder:
         self._process = os.getpid()
         self._files: OrderedDict[str, h5py.File] = OrderedDict()
         self._data: dict[str, dict[str, h5py.Dataset]] = {}  # of open files
+        self._keys: dict[str, frozenset[str]] = {}  # of open files
         self._index: dict[str, npt.NDArray[np.void]] = {}
         self._places: dict[str, tuple[str, int]] = {}  # shard, row of its index
         self.names = self._found() if names is None else sorted(names)
@@ -180,12 +181,13 @@ class ShardFolder:
             ValueError: the file is absent, cut off, incomplete, or something else.
         """
         if self._process != os.getpid():
-            self._files, self._data = OrderedDict(), {}
+            self._files, self._data, self._keys = OrderedDict(), {}, {}
             self._process = os.getpid()
         if name not in self._files:
             if len(self._files) >= OPEN_FILES:
                 oldest, file = self._files.popitem(last=False)
                 self._data.pop(oldest, None)
+                self._keys.pop(oldest, None)
                 file.close()
             self._files[name] = open_complete(
                 self.folder / name,
@@ -209,16 +211,27 @@ class ShardFolder:
             kept[key] = file[key]
         return kept[key]
 
+    def keys(self, name: str) -> frozenset[str]:
+        """Names of the data sets of a shard, listed once while it is open.
+
+        Raises:
+            ValueError: as `open`.
+        """
+        file = self.open(name)
+        if name not in self._keys:
+            self._keys[name] = frozenset(file)
+        return self._keys[name]
+
     def optional(self, name: str, key: str) -> h5py.Dataset | None:
         """As `data`, or None: files of earlier versions have no checksums.
 
         Raises:
             ValueError: as `open`.
         """
-        return self.data(name, key) if key in self.open(name) else None
+        return self.data(name, key) if key in self.keys(name) else None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": OrderedDict(), "_data": {}}
+        return {**self.__dict__, "_files": OrderedDict(), "_data": {}, "_keys": {}}
 
 
 def _texts(names: Collection[bytes]) -> list[str]:

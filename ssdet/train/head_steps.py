@@ -167,7 +167,8 @@ def validate(
     values = {"loss": loss / steps}
     shown = np.concatenate(labels)
     if shown.any():
-        ap = average_precision(np.concatenate(scores), shown)
+        threads = torch.get_num_threads()
+        ap = average_precision(np.concatenate(scores), shown, threads=threads)
         values["map"] = mean_over_present(ap)
     return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from torch import nn
 
 from ssdet.data.frame_labels import frame_labels
@@ -48,4 +49,5 @@ def validation_map(
     if not any(labels.any() for _, labels in found):
         return {}
     scores, labels = (np.concatenate(part) for part in zip(*found, strict=True))
-    return {"val_map": mean_over_present(average_precision(scores, labels))}
+    ap = average_precision(scores, labels, threads=torch.get_num_threads())
+    return {"val_map": mean_over_present(ap)}

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from ssdet import cli
@@ -7,12 +5,13 @@ from ssdet.commands import benchmark
 
 PROGRAM = '''"""Counting: {name}.
 
-    OMP_NUM_THREADS=2 python benchmarks/{name}.py
+    OMP_NUM_THREADS=2 python benchmarks/{name}.py [--json FILE]
 """
 
 import os
+import sys
 
-print("threads", os.environ["OMP_NUM_THREADS"])
+print("threads", os.environ["OMP_NUM_THREADS"], *sys.argv[1:])
 raise SystemExit({status})
 '''
 
@@ -40,11 +39,16 @@ def test_lists_the_programs_of_this_clone(capsys):
         assert program.claim.endswith("."), program.name
 
 
-def test_runs_one_and_writes_what_it_printed(clone, capfd):
+def test_every_program_writes_its_figures():
+    for program in benchmark.programs(benchmark.FOLDER):
+        assert "[--json FILE]" in program.path.read_text(), program.name
+
+
+def test_runs_one_and_says_where_its_figures_go(clone, capfd):
     assert cli.main(["benchmark", "good", "--json", str(clone / "out")]) == 0
+    assert f"threads 2 --json {clone}/out/good.json\n" in capfd.readouterr().out
+    assert cli.main(["benchmark", "good"]) == 0
     assert "threads 2\n" in capfd.readouterr().out
-    record = json.loads((clone / "out" / "good.json").read_text())
-    assert record == {"program": "good", "threads": 2, "printed": ["threads 2"]}
 
 
 def test_runs_all_and_names_those_that_fail(clone, capfd):
