@@ -5,25 +5,22 @@ PyAV is needed to decode, and imported only then.
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssdet.data.picture_size import PIXELS
+from ssdet.data.time_order import in_order
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-# Frames within which timestamps may be out of order: the most that H.264 reorders.
-REORDERED = 16
 # Share of a video's frames that may be damaged, or fewer than its container states.
 # ASSUME: a few concealed or dropped frames do not change what happens in a video.
 TOLERATED = 0.05
@@ -39,7 +36,6 @@ CLOSED = {
 LIMITS = {"max_pixels": str(PIXELS)}  # of decoders
 
 Picture = NDArray[np.uint8]
-Item = TypeVar("Item")
 
 
 class VideoError(ValueError):
@@ -165,7 +161,7 @@ class Video:
         raise VideoError("no frame could be decoded")
 
     def frames(self) -> Iterator[Shown]:
-        """Decode from the first frame to the last; at most REORDERED are held.
+        """Decode from the first frame to the last; a few are held.
 
         The frames come in the order in which they are shown. Where their timestamps
         are not in that order (AVI has none, they are guessed), they are sorted.
@@ -245,19 +241,6 @@ class Video:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
-
-
-def in_order(timed: Iterable[tuple[float, Item]]) -> Iterator[tuple[float, Item]]:
-    """Give each item the earliest time not yet given, REORDERED items ahead."""
-    times: list[float] = []  # a heap
-    items: deque[Item] = deque()
-    for time_s, item in timed:
-        heapq.heappush(times, time_s)
-        items.append(item)
-        if len(items) > REORDERED:
-            yield heapq.heappop(times), items.popleft()
-    while items:
-        yield heapq.heappop(times), items.popleft()
 
 
 def rotation(frame: av.VideoFrame) -> int:
