@@ -55,3 +55,21 @@ def tiny(tmp_path_factory):
     from tests.tiny import make_tiny
 
     return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def spot_folder(tmp_path_factory):
+    """Features of others for SPOT, with labels and inventory; tests change copies."""
+    from tests.train.spot_runs import make_folder
+
+    return make_folder(tmp_path_factory.mktemp("spot"))
+
+
+@pytest.fixture(scope="session")
+def spot_pretrained(spot_folder, tmp_path_factory):
+    """A checkpoint of pretrain_spot on them."""
+    from tests.train.spot_runs import pretrain, small
+
+    out = tmp_path_factory.mktemp("spot_pretrained") / "pretrained.pt"
+    pretrain(spot_folder, out, small())
+    return out

@@ -147,7 +147,7 @@ def transient_view(
     begin, end = view_borders(width)
     shift = view_shift(frames, width, video.device) * draw.slides[:, None]  # (B, T)
     clips = torch.arange(batch, device=video.device)
-    borders = torch.tensor([begin, end, 1], device=video.device)
+    borders = torch.tensor([begin, end, 1]).to(video.device, non_blocking=True)
     second = second_mask(borders[0], borders[1], borders[2], width)  # (W,)
 
     rows = video[..., 0].numel()  # B * C * T * H

@@ -256,5 +256,8 @@ def _self_unless(chosen: Tensor, partner: Tensor) -> Tensor:
 def _to(draw: Any, device: torch.device) -> Any:
     if draw is None:
         return None
-    moved = {f.name: getattr(draw, f.name).to(device) for f in fields(draw)}
+    moved = {
+        f.name: getattr(draw, f.name).to(device, non_blocking=True)
+        for f in fields(draw)
+    }
     return replace(draw, **moved)

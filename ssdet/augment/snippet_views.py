@@ -70,26 +70,28 @@ def strong(features: Tensor, view: StrongView) -> Tensor:
     later = torch.zeros_like(features)
     later[..., 1:] = features[..., :-1]
     device = features.device
-    out = features.where(~view.earlier.to(device)[..., None], earlier)
-    out = out.where(~view.later.to(device)[..., None], later)
+    out = features.where(
+        ~view.earlier.to(device, non_blocking=True)[..., None], earlier
+    )
+    out = out.where(~view.later.to(device, non_blocking=True)[..., None], later)
     out = flip_time(out, view.flip)
-    return out * view.scale.to(out)[..., None]
+    return out * view.scale.to(out, non_blocking=True)[..., None]
 
 
 def flip_time(x: Tensor, flip: Tensor, *more: int) -> Tensor:
     """Reverse the last axis, and `more`, of the items where `flip` (B,) is set."""
-    chosen = flip.to(x.device).view(-1, *(1 for _ in x.shape[1:]))
+    chosen = flip.to(x.device, non_blocking=True).view(-1, *(1 for _ in x.shape[1:]))
     return torch.where(chosen, x.flip(-1, *more), x)
 
 
 def drop_elements(features: Tensor, share: float, source: torch.Generator) -> Tensor:
     """The weak view: zero single numbers, and make up for them."""
     kept = torch.rand(features.shape, generator=source) >= share
-    return features * kept.to(features.device) / (1 - share)
+    return features * kept.to(features.device, non_blocking=True) / (1 - share)
 
 
 def drop_snippets(features: Tensor, share: float, source: torch.Generator) -> Tensor:
     """Zero whole snippets of (B, C, T), and make up for them."""
     batch, _, snippets = features.shape
     kept = torch.rand(batch, 1, snippets, generator=source) >= share
-    return features * kept.to(features.device) / (1 - share)
+    return features * kept.to(features.device, non_blocking=True) / (1 - share)

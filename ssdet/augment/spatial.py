@@ -123,6 +123,7 @@ def normalise(video: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
     """
     scale = [1 / (255 * s) for s in std]
     shift = [-m / s for m, s in zip(mean, std, strict=True)]
-    factors = torch.tensor([scale, shift], dtype=torch.float32, device=video.device)
+    factors = torch.tensor([scale, shift], dtype=torch.float32)
+    factors = factors.to(video.device, non_blocking=True)
     factors = factors[:, :, None, None, None]  # (2, 3, 1, 1, 1)
     return video.to(torch.float32, copy=True).mul_(factors[0]).add_(factors[1])

@@ -29,6 +29,19 @@ def read_configuration(overrides: Sequence[Path], base: Path = BASE) -> Config:
     return load(merged)
 
 
+def refuse_unknown(dataset: str, config: Config) -> None:
+    """See that a data set that the command line names is configured.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if dataset not in config.datasets:
+        raise ValueError(
+            f"--dataset {dataset} is not one of datasets in the configuration:"
+            f" {', '.join(config.datasets)}"
+        )
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -45,16 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at the data set, print what was found; 1 if something must be mended."""
-    from ssdet.commands.configuration import read_configuration
+    from ssdet.commands.configuration import read_configuration, refuse_unknown
     from ssdet.data.checkup import check
     from ssdet.files import write_text
 
     cfg = read_configuration(args.configfile)
-    if args.dataset not in cfg.datasets:
-        raise ValueError(
-            f"--dataset {args.dataset} is not one of datasets in the configuration:"
-            f" {', '.join(cfg.datasets)}"
-        )
+    refuse_unknown(args.dataset, cfg)
     found = check(args.dataset, cfg, args.workers)
     content = json.dumps(asdict(found), indent=2) + "\n"
     if args.json == "-":

@@ -39,16 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score the file, print the table, write the JSON."""
-    from ssdet.commands.configuration import read_configuration
+    from ssdet.commands.configuration import read_configuration, refuse_unknown
     from ssdet.evaluate.evaluate_file import evaluate_file
     from ssdet.evaluate.file_report import table
 
     cfg = read_configuration(args.configfile)
-    if args.dataset not in cfg.datasets:
-        raise ValueError(
-            f"--dataset {args.dataset} is not one of datasets in the configuration:"
-            f" {', '.join(cfg.datasets)}"
-        )
+    refuse_unknown(args.dataset, cfg)
     inventory = args.inventory
     usual = Path(cfg.results) / args.dataset / "inventory.csv"
     if inventory is None and usual.is_file():

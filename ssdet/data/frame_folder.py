@@ -14,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssdet.data.video import VideoError
+from ssdet.data.picture_size import jpeg_size
+from ssdet.data.video import VideoError, see_possible
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,10 +108,15 @@ def open_jpeg(data: bytes, file: Path) -> Image:
     """The picture of a JPEG file, not yet decoded.
 
     Raises:
-        VideoError: it is no JPEG.
+        VideoError: it is no JPEG, or larger than any picture.
     """
     from PIL import Image
 
+    try:
+        height, width = jpeg_size(data)
+    except ValueError:
+        raise VideoError(f"the frame {file.name} is cut off or no JPEG") from None
+    see_possible(height, width)
     try:
         return Image.open(io.BytesIO(data), formats=["JPEG"])
     except OSError:

@@ -14,12 +14,12 @@ from torch import Tensor
 from ssdet.data.coded_frames import read_jpegs, read_packets
 from ssdet.data.frame_shard import FORMAT, VERSION
 from ssdet.data.hdf5 import damage
+from ssdet.data.picture_size import PIXELS
 from ssdet.data.shard_folder import Kind, ShardFolder
 
 REMEDY = "run extract_frames again"
 FACTS = ("fps", "duration_s", "height", "width")
 KIND = Kind("frames", FORMAT, VERSION, "offsets", "first", "frames", FACTS, REMEDY)
-PIXELS = 1 << 26  # of a frame, at most: 8,192 x 8,192
 CPU = torch.device("cpu")
 WHOLE = (slice(None), slice(None))  # of a frame
 
@@ -129,21 +129,26 @@ class FrameStore:
             len(range(*side.indices(length)))
             for side, length in zip(part, (info.height, info.width), strict=True)
         )
-        frames = torch.empty(
-            (len(wanted), rows, columns, 3), dtype=torch.uint8, device=device
-        )
+        frames = torch.empty((0, rows, columns, 3), dtype=torch.uint8, device=device)
         if wanted:
-            self._fill(frames, video_id, wanted, part)
+            frames = self._decoded(frames, video_id, wanted, part)
         return frames.permute(3, 0, 1, 2)  # (3, n, H, W)
 
-    def _fill(
+    def _decoded(
         self,
-        frames: Tensor,
+        none: Tensor,
         video_id: str,
         wanted: list[int],
         part: tuple[slice, slice],
-    ) -> None:
-        """Decode frames, and copy their part as soon as it is decoded."""
+    ) -> Tensor:
+        """Decode frames, and copy their part as soon as it is decoded.
+
+        Args:
+            none: like the result (n, H, W, 3), of no frames.
+            video_id: the video.
+            wanted: frames of it; at least one.
+            part: of a frame.
+        """
         shard, row = self._shards.find(video_id)
         data = partial(self._shards.data, shard)
         size = (int(row["height"]), int(row["width"]))
@@ -153,9 +158,12 @@ class FrameStore:
                 coded = read_jpegs(data, int(row["first"]), wanted, sums)
             else:
                 coded = read_packets(data, int(row["first"]), wanted, self._gop)
+        frames = none
         try:
-            pictures = coded.decode(size, frames.device)
+            pictures = coded.decode(size, none.device)
             for picture, positions in zip(pictures, coded.positions, strict=True):
+                if frames is none:  # only once a frame is known to be so large
+                    frames = none.new_empty((len(wanted), *none.shape[1:]))
                 frames[positions[0]] = picture[part]
                 for position in positions[1:]:
                     frames[position] = frames[positions[0]]
@@ -164,3 +172,4 @@ class FrameStore:
                 f"{self.folder / shard}: a frame of video {video_id} cannot be decoded"
                 f" ({error}); {REMEDY}"
             ) from None
+        return frames

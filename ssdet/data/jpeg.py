@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ssdet.data.picture_size import jpeg_size
+
 try:
     import simplejpeg
 except ImportError:  # slower, the same pixels
@@ -37,11 +39,14 @@ def decode_jpegs(
         RGB (H, W, 3), uint8, on the device; the next one may overwrite it.
 
     Raises:
-        ValueError: a file is no JPEG, cut off, or has another size.
+        ValueError: a file is no JPEG, cut off, or has another size, which is seen
+            before there is memory for its picture.
     """
+    for file in files:
+        _see_size(file, size)
     if device.type == "cuda":
         for picture in _torchvision([torch.from_numpy(f) for f in files], device):
-            yield _of_size(picture.permute(1, 2, 0), size)
+            yield picture.permute(1, 2, 0)
         return
     kept = np.empty((*size, 3), np.uint8)
     for file in files:
@@ -49,7 +54,7 @@ def decode_jpegs(
             yield torch.from_numpy(kept)
         else:
             picture = _torchvision([torch.from_numpy(file)], device)[0]
-            yield _of_size(picture.permute(1, 2, 0), size)
+            yield picture.permute(1, 2, 0)
 
 
 def _decoded_into(picture: File, file: File) -> bool:
@@ -75,8 +80,7 @@ def _torchvision(files: list[Tensor], device: torch.device) -> list[Tensor]:
         raise ValueError(str(error)) from None
 
 
-def _of_size(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    height, width = picture.shape[:2]
+def _see_size(file: File, size: tuple[int, int]) -> None:
+    height, width = jpeg_size(file.data)
     if (height, width) != size:
         raise ValueError(f"it has {width} x {height} pixels, not {size[1]} x {size[0]}")
-    return picture

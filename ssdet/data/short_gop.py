@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import av
 
 ENCODER, DECODER, PIXELS = "libx264", "h264", "yuvj420p"
+ALIGNED = 64  # pixels; the decoder's pictures have multiples of it or less
 
 Picture = NDArray[np.uint8]  # (H, W, 3), red, green, blue
 
@@ -114,7 +115,8 @@ def decode_packets(
     assert isinstance(context, av.VideoCodecContext)
     context.thread_count, context.thread_type = 1, "NONE"
     context.flags |= Flags.low_delay  # each picture at once
-    context.options = {"err_detect": "explode"}
+    height, width = (-(-side // ALIGNED) * ALIGNED for side in size)
+    context.options = {"err_detect": "explode", "max_pixels": str(height * width)}
     convert = VideoReformatter()  # what it sets up serves for all pictures
     for packet, give in zip(packets, wanted, strict=True):
         try:

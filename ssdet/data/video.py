@@ -5,27 +5,27 @@ PyAV is needed to decode, and imported only then.
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ssdet.data.picture_size import PIXELS
+from ssdet.data.time_order import in_order
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-# Frames within which timestamps may be out of order: the most that H.264 reorders.
-REORDERED = 16
 # Share of a video's frames that may be damaged, or fewer than its container states.
 # ASSUME: a few concealed or dropped frames do not change what happens in a video.
 TOLERATED = 0.05
 TOLERATED_S = 1.0  # containers state durations, not frames: of the longest track
+LONGEST_S = 86_400.0  # a day; a stranger's file may show a frame for years
 
 # Containers of videos, and nothing that makes FFmpeg open other files or addresses:
 # playlists are told by their content, whatever a file is called.
@@ -33,9 +33,9 @@ CLOSED = {
     "format_whitelist": "mov,matroska,avi,asf,flv,mpegts,mpeg,mpegvideo,ogg,m4v,h264",
     "protocol_whitelist": "file",
 }
+LIMITS = {"max_pixels": str(PIXELS)}  # of decoders
 
 Picture = NDArray[np.uint8]
-Item = TypeVar("Item")
 
 
 class VideoError(ValueError):
@@ -106,7 +106,7 @@ class Video:
         """Open a file.
 
         Raises:
-            VideoError: it is not a video.
+            VideoError: it is not a video, or one of larger pictures than any.
             OSError: it cannot be read.
         """
         import av
@@ -115,15 +115,23 @@ class Video:
             if not file.read(1):
                 raise VideoError("the file is empty")
         try:
-            self._container: InputContainer = av.open(str(path), options=CLOSED)
+            self._container: InputContainer = av.open(
+                str(path), options=CLOSED | LIMITS
+            )
         except av.FFmpegError as error:
             raise VideoError(f"not a video: {_reason(error)}") from None
         stream: Any = self._container.streams.best("video")
         if stream is None or stream.codec_context is None:
             self._container.close()
             raise VideoError("the file has no video stream that can be decoded")
+        context = stream.codec_context
+        try:
+            see_possible(context.height, context.width)
+        except VideoError:
+            self._container.close()
+            raise
         stream.thread_type = "NONE"
-        stream.codec_context.thread_count = 1
+        context.thread_count, context.options = 1, LIMITS
         self._stream: VideoStream = stream
         self._stated_frames, self._stated_s = _stated(self._container, stream)
         self._hidden = 0
@@ -153,7 +161,7 @@ class Video:
         raise VideoError("no frame could be decoded")
 
     def frames(self) -> Iterator[Shown]:
-        """Decode from the first frame to the last; at most REORDERED are held.
+        """Decode from the first frame to the last; a few are held.
 
         The frames come in the order in which they are shown. Where their timestamps
         are not in that order (AVI has none, they are guessed), they are sorted.
@@ -167,6 +175,7 @@ class Video:
             if held is None:
                 origin_s = time_s
             start_s = time_s - origin_s
+            _see_short(start_s)
             if held is not None:
                 if start_s < held.start_s:
                     raise VideoError(
@@ -176,6 +185,7 @@ class Video:
                 yield Shown(held.frame, held.start_s, start_s)
             held = Shown(frame, start_s, start_s + length_s)
         if held is not None:
+            _see_short(held.end_s)
             yield held
 
     def _timed(self) -> Iterator[tuple[float, tuple[av.VideoFrame, float]]]:
@@ -233,33 +243,41 @@ class Video:
         self._container.close()
 
 
-def in_order(timed: Iterable[tuple[float, Item]]) -> Iterator[tuple[float, Item]]:
-    """Give each item the earliest time not yet given, REORDERED items ahead."""
-    times: list[float] = []  # a heap
-    items: deque[Item] = deque()
-    for time_s, item in timed:
-        heapq.heappush(times, time_s)
-        items.append(item)
-        if len(items) > REORDERED:
-            yield heapq.heappop(times), items.popleft()
-    while items:
-        yield heapq.heappop(times), items.popleft()
-
-
 def rotation(frame: av.VideoFrame) -> int:
     """Degrees clockwise, 0, 90, 180 or 270, that turn a frame upright."""
     return -90 * round(frame.rotation / 90) % 360
+
+
+def see_possible(height: int, width: int) -> None:
+    """See that there may be pictures of this size.
+
+    Raises:
+        VideoError: they are larger than any that a camera makes.
+    """
+    if height * width > PIXELS:
+        raise VideoError(
+            f"its pictures have {width} x {height} pixels; at most {PIXELS} in all can"
+            " be read, scale it down"
+        )
 
 
 def target_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     """Height and width with the given short side and the same aspect.
 
     The long side is rounded to an even number; a square stays a square.
+
+    Raises:
+        VideoError: the long side is so long that there are no such pictures.
     """
     if height == width:
         return short_side, short_side
     long_side = 2 * round(max(height, width) * short_side / min(height, width) / 2)
     long_side = max(long_side, short_side)
+    if short_side * long_side > PIXELS:
+        raise VideoError(
+            f"its pictures have {width} x {height} pixels; with a short side of"
+            f" {short_side} they would be too long ({long_side})"
+        )
     return (short_side, long_side) if height < width else (long_side, short_side)
 
 
@@ -289,6 +307,14 @@ def picture(frame: av.VideoFrame, height: int, width: int, turn: int) -> Picture
     )
     image = np.rot90(scaled.to_ndarray(), k=-(turn // 90))
     return np.ascontiguousarray(image, dtype=np.uint8)
+
+
+def _see_short(seconds: float) -> None:
+    if seconds > LONGEST_S:
+        raise VideoError(
+            f"a frame is shown at {seconds:.0f} s; videos of over {LONGEST_S:.0f} s"
+            " cannot be read, cut it into pieces"
+        )
 
 
 def _stated(

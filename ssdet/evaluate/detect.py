@@ -43,11 +43,22 @@ BATCH = 64  # videos
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m ssdet.evaluate.detect")
-    spot_data.add_snippet_arguments(parser)
-    add_sections(parser, SECTIONS)
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser = spot_arguments("python -m ssdet.evaluate.detect", SECTIONS)
     parser.add_argument("--external-scores", default="", help="of whole videos")
+    return parser
+
+
+def spot_arguments(program: str, sections: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line of a stage that runs a trained SPOT.
+
+    Args:
+        program: as it is called.
+        sections: config sections that it takes.
+    """
+    parser = argparse.ArgumentParser(prog=program)
+    spot_data.add_snippet_arguments(parser)
+    add_sections(parser, sections)
+    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     add_device_argument(parser)
     return parser

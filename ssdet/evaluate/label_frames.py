@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +17,12 @@ import torch
 from ssdet.config import SpotFrameLabels
 from ssdet.data.frame_label_file import Labels, write_frame_labels
 from ssdet.data.snippet_sets import SnippetSet
-from ssdet.evaluate.detect import BATCH, load_spot
+from ssdet.evaluate.detect import BATCH, load_spot, spot_arguments
 from ssdet.evaluate.segment_decoding import probabilities, stretch_around
 from ssdet.files import sha256
 from ssdet.provenance import block, label_files, now
-from ssdet.stage import add_device_argument, choose_device, device_name, run
+from ssdet.stage import choose_device, device_name, run
 from ssdet.train import spot_data
-from ssdet.train.setup import add_sections
 
 REVISION = 1
 SECTIONS = (*spot_data.SECTIONS, "frame_labels")
@@ -34,13 +32,7 @@ log = logging.getLogger(__name__)
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m ssdet.evaluate.label_frames")
-    spot_data.add_snippet_arguments(parser)
-    add_sections(parser, SECTIONS)
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    add_device_argument(parser)
-    return parser
+    return spot_arguments("python -m ssdet.evaluate.label_frames", SECTIONS)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -69,8 +69,9 @@ def call(name: str, storage: torch.dtype, *arguments: Any) -> None:
     Args:
         name: of the function, without its type.
         storage: the type of the tensors that it reads and writes.
-        arguments: tensors, contiguous in the kernel's order of axes; None for one that
-            is not there; integers; last, a tuple of integers: the sizes.
+        arguments: tensors, contiguous in the kernel's order of axes, or with strides
+            among the sizes; None for one that is not there; integers, floats; last, a
+            tuple of integers: the sizes.
     """
     given: list[Any] = []
     for argument in arguments:
@@ -78,6 +79,8 @@ def call(name: str, storage: torch.dtype, *arguments: Any) -> None:
             given.append(ctypes.c_void_p(argument.data_ptr()))
         elif isinstance(argument, tuple):
             given.append((ctypes.c_long * len(argument))(*argument))
+        elif isinstance(argument, float):
+            given.append(ctypes.c_double(argument))
         else:
             given.append(argument)
     loaded = library()

@@ -16,29 +16,94 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ssdet.kernels.compiled import DTYPES, call
+from ssdet.kernels.compiled import call
 
 Activation = Literal["none", "relu", "silu"]
 Gate = tuple[Tensor, Tensor, Tensor, Tensor]
 NUMBER: dict[Activation, int] = {"none": 0, "relu": 1, "silu": 2}
 
 
+Moments = tuple[Tensor, Tensor]  # see `moments`
+EPS = 1e-5
+
+
 @dataclass(frozen=True)
 class Statistics:
-    """What a batch is normalised by.
+    """What a batch is normalised by; (B, C), float64, contiguous.
 
     Attributes:
-        mean: (B, C), float64, of the group of each clip.
-        inverse: (B, C), float64, 1 / standard deviation.
-        clip_mean: (B, C), float64, of each clip; None if it was not asked for.
+        mean: of the group of each clip.
+        inverse: 1 / standard deviation, likewise.
+        scale: `inverse` times the norm's weight.
+        shift: what is then added: the norm's bias - mean * scale.
+        clip_mean: of each clip; None if it was not asked for.
         groups: clip i belongs to group i mod `groups`; 0: the statistics are not of
             this batch, and have no gradient.
     """
 
     mean: Tensor
     inverse: Tensor
+    scale: Tensor
+    shift: Tensor
     clip_mean: Tensor | None
     groups: int
+
+
+def batch_statistics(
+    found: Moments,
+    pixels: int,
+    weight: Tensor,
+    bias: Tensor,
+    running: tuple[Tensor, Tensor],
+    momentum: float,
+) -> Statistics:
+    """Statistics of a batch in training; the running ones learn of it, in place.
+
+    Args:
+        found: moments (B, C) of the clips.
+        pixels: of a clip, over all frames.
+        weight: (C,), of the norm.
+        bias: (C,).
+        running: mean and variance (groups, C), of the type of `weight`.
+        momentum: weight of this batch in them; 0: they stay.
+    """
+    clip_mean, square = found
+    groups, sizes = len(running[0]), tuple(clip_mean.shape)
+    mean, inverse, scale, shift = torch.empty(4, *sizes, dtype=torch.float64)
+    call(
+        "norm_statistics",
+        weight.dtype,
+        *(clip_mean, square, weight, bias, *running, float(momentum), EPS),
+        *(mean, inverse, scale, shift),
+        (*sizes, pixels, groups, running[0].stride(0)),
+    )
+    return Statistics(mean, inverse, scale, shift, clip_mean, groups)
+
+
+def fixed_statistics(
+    clips: int,
+    weight: Tensor,
+    bias: Tensor,
+    running: tuple[Tensor, Tensor],
+    clip_mean: Tensor | None = None,
+) -> Statistics:
+    """Statistics that do not depend on the batch.
+
+    Args:
+        clips: B.
+        weight: (C,), of the norm.
+        bias: (C,).
+        running: mean and variance (C,).
+        clip_mean: (B, C), if it is needed.
+    """
+    mean, variance = (each.double() for each in running)
+    inverse = (variance + EPS).rsqrt()
+    scale = weight.double() * inverse
+    shift = bias.double() - mean * scale
+    mean, inverse, scale, shift = (
+        each.repeat(clips, 1) for each in (mean, inverse, scale, shift)
+    )
+    return Statistics(mean, inverse, scale, shift, clip_mean, 0)
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,9 +139,8 @@ def apply(
         out: where to; may be `x`. None: a new tensor.
     """
     out = torch.empty_like(x) if out is None else out
-    scale, shift = _arithmetic(x, scale), _arithmetic(x, shift)
-    number = NUMBER[activation]
-    call("norm_apply", x.dtype, x, other, scale, shift, out, number, _size(x))
+    rows = (each.double().contiguous() for each in (scale, shift))
+    call("norm_apply", x.dtype, x, other, *rows, out, NUMBER[activation], _size(x))
     return out
 
 
@@ -151,16 +215,13 @@ class _NormAct(torch.autograd.Function):
         x = x.contiguous(memory_format=torch.channels_last_3d)
         if other is not None:
             other = other.contiguous(memory_format=torch.channels_last_3d)
-        scale = weight.double() * statistics.inverse
-        shift = bias.double() - statistics.mean * scale
-        if not layers:
-            out = apply(x, scale, shift, activation, other)
-        else:
+        scale, shift = statistics.scale, statistics.shift
+        if layers:
             assert statistics.clip_mean is not None
             _, factor = excite(statistics.clip_mean * scale + shift, layers)
-            out = apply(x, scale * factor, shift * factor, activation)
-        kept = None if other is None else out
-        ctx.save_for_backward(x, kept, weight, bias, *layers)
+            scale, shift = scale * factor, shift * factor
+        out = apply(x, scale, shift, activation, other)
+        ctx.save_for_backward(x, None if other is None else out, weight, bias, *layers)
         ctx.statistics, ctx.activation = statistics, activation
         return out
 
@@ -173,75 +234,63 @@ class _NormAct(torch.autograd.Function):
         if gradient.dtype != x.dtype:
             gradient = gradient.to(x.dtype)
         pixels = x.shape[2:].numel()
-        mean, inverse = statistics.mean, statistics.inverse
-        scale = weight.double() * inverse
-        shift = bias.double() - mean * scale
-        given = (gradient, x, out)
+        mean, scale, shift = statistics.mean, statistics.scale, statistics.shift
+        size, number = _size(x), NUMBER[ctx.activation]
         to_layers: tuple[Tensor, ...] = ()
-        if not layers:
-            factor, to_mean = torch.ones_like(scale), torch.zeros_like(scale)
-            sums, products = _reduce(given, scale, shift, mean, ctx.activation)
-        else:
-            assert statistics.clip_mean is not None
-            clip_mean = statistics.clip_mean * scale + shift
-            hidden, factor = excite(clip_mean, layers)
-            sums, products = _reduce(
-                given, scale * factor, shift * factor, mean, ctx.activation
-            )
+        direct, offset, through = scale, shift, None
+        clip_mean = statistics.clip_mean
+        if layers:
+            assert clip_mean is not None
+            means = clip_mean * scale + shift
+            hidden, factor = excite(means, layers)
+            direct, offset = scale * factor, shift * factor
+        given = (gradient, x, out, direct, offset, mean)
+        sums, products = torch.empty(2, *scale.shape, dtype=torch.float64)
+        call("norm_reduce", x.dtype, *given, sums, products, number, size)
+        if layers:
+            assert clip_mean is not None
             to_factor = products * scale + sums * bias.double()
             to_mean, to_layers = _excite_backward(
-                to_factor, clip_mean, hidden, factor, layers
+                to_factor, means, hidden, factor, layers
             )
+            through = scale * to_mean / pixels
             sums = sums * factor + to_mean
-            products = products * factor + to_mean * (statistics.clip_mean - mean)
-        slope, constant = torch.zeros_like(scale), scale * to_mean / pixels
-        if statistics.groups:
-            of_group = len(x) // statistics.groups * pixels
-            slope = -scale * inverse**2 * _of_group(products, statistics) / of_group
-            constant = constant - scale * _of_group(sums, statistics) / of_group
-        to_x, to_other = (
-            torch.empty_like(x),
-            None if out is None else torch.empty_like(x),
+            products = products * factor + to_mean * (clip_mean - mean)
+        slope, constant, to_weight, to_bias = _slopes(
+            sums, products, statistics, pixels
         )
-        coefficients = (
-            scale * factor,
-            shift * factor,
-            mean,
-            scale * factor,
-            slope,
-            constant,
-        )
-        call(
-            "norm_backward",
-            x.dtype,
-            *given,
-            *(_arithmetic(x, tensor) for tensor in coefficients),
-            to_x,
-            to_other,
-            NUMBER[ctx.activation],
-            _size(x),
-        )
-        to_weight = (products * inverse).sum(0).to(weight.dtype)
-        to_bias = sums.sum(0).to(bias.dtype)
-        return to_x, to_weight, to_bias, to_other, None, None, *to_layers
+        if through is not None:
+            constant += through
+        to_x = torch.empty_like(x)
+        to_other = None if out is None else torch.empty_like(x)
+        ways = (direct, slope, constant, to_x, to_other)
+        call("norm_backward", x.dtype, *given, *ways, number, size)
+        to_norm = to_weight.to(weight.dtype), to_bias.to(bias.dtype)
+        return to_x, *to_norm, to_other, None, None, *to_layers
 
 
-def _reduce(
-    given: tuple[Tensor, ...],
-    scale: Tensor,
-    shift: Tensor,
-    mean: Tensor,
-    activation: Activation,
-) -> tuple[Tensor, Tensor]:
-    """Sums (B, C) of the gradient before the activation, and of it times x - mean."""
-    x = given[1]
-    sums, products = torch.empty(2, *scale.shape, dtype=torch.float64)
-    coefficients = (_arithmetic(x, tensor) for tensor in (scale, shift, mean))
-    number = NUMBER[activation]
-    call(
-        "norm_reduce", x.dtype, *given, *coefficients, sums, products, number, _size(x)
-    )
-    return sums, products
+def _slopes(
+    sums: Tensor, products: Tensor, statistics: Statistics, pixels: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What the statistics' dependence on the batch, and weight and bias, get.
+
+    Args:
+        sums: (B, C), over each clip, of the gradient after scale and shift.
+        products: (B, C), the same of it times x - mean.
+        statistics: of the batch.
+        pixels: of a clip.
+
+    Returns:
+        slope and constant (B, C), for slope * (x - mean) + constant in the gradient of
+        x, and the gradients (C,) of weight and bias.
+    """
+    slope, constant = torch.empty(2, *sums.shape, dtype=torch.float64)
+    to_weight, to_bias = torch.empty(2, sums.shape[1], dtype=torch.float64)
+    given = (sums, products, statistics.inverse, statistics.scale)
+    found = (slope, constant, to_weight, to_bias)
+    sizes = (*sums.shape, pixels, statistics.groups, 0)
+    call("norm_slopes", torch.float64, *given, *found, sizes)
+    return found
 
 
 def _excite_backward(
@@ -257,17 +306,6 @@ def _excite_backward(
     return to_mean, tuple(
         found.view_as(layer).to(layer.dtype) for found, layer in pairs
     )
-
-
-def _of_group(sums: Tensor, statistics: Statistics) -> Tensor:
-    """For each clip (B, C), the sum over the clips of its group."""
-    groups = statistics.groups
-    together = sums.view(-1, groups, sums.shape[1]).sum(0)  # (groups, C)
-    return together.repeat(len(sums) // groups, 1)
-
-
-def _arithmetic(x: Tensor, coefficients: Tensor) -> Tensor:
-    return coefficients.to(DTYPES[x.dtype]).contiguous()
 
 
 def _size(x: Tensor) -> tuple[int, int, int]:

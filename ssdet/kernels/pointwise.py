@@ -110,11 +110,9 @@ def _multiply(
 ) -> None:
     """Into `out`, activation(x @ matrix * scale + shift + other), over all pixels."""
     inputs, outputs = matrix.shape
-    sizes = (x.numel() // inputs, inputs, outputs)
-    matrix, number = matrix.contiguous(), NUMBER[activation]
-    call(
-        "pointwise_forward", x.dtype, x, matrix, other, scale, shift, out, number, sizes
-    )
+    sizes = (x.numel() // inputs, inputs, outputs, *matrix.stride())
+    given, number = (x, matrix, other, scale, shift), NUMBER[activation]
+    call("pointwise_forward", x.dtype, *given, out, number, sizes)
 
 
 def widen(
@@ -147,8 +145,8 @@ def widen(
     sides = (-(-side // stride) for side in (height, width))
     shape = (batch, len(weight), frames, *sides)
     out = torch.empty(shape, dtype=x.dtype, memory_format=LAST)
-    matrices = (expand.weight.flatten(1), weight.to(x.dtype).flatten(1))
-    first, taps = (matrix.T.to(dtype).contiguous() for matrix in matrices)
+    first = expand.weight.flatten(1).to(dtype).contiguous()
+    taps = weight.to(x.dtype).flatten(1).T.to(dtype).contiguous()
     scale, shift = (each.to(dtype) for each in norm)
     after = (None, None) if silu is None else [each.to(dtype) for each in silu]
     sizes = (batch, frames, height, width, inputs, len(weight), stride)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from torch import nn
 
 from ssdet.config import (
@@ -43,14 +45,7 @@ def build_detector(model: ModelConfig, classes: int, mode: Mode = "loc") -> X3DD
         classes: K.
         mode: `loc` for logits of each frame, `class` for logits of the clip.
     """
-    detector = X3DDetector(
-        depth_factor=model.depth_factor,
-        width_factor=model.width_factor,
-        head_width=model.head_width,
-        classes=classes,
-        dropout=model.dropout,
-        mode=mode,
-    )
+    detector = X3DDetector(**_sizes(model, classes), mode=mode)
     initialise(detector)
     return detector
 
@@ -66,11 +61,7 @@ def build_coarse_fine(
         classes: N.
     """
     network = CoarseFine(
-        depth_factor=model.depth_factor,
-        width_factor=model.width_factor,
-        head_width=model.head_width,
-        classes=classes,
-        dropout=model.dropout,
+        **_sizes(model, classes),
         fine_frames=coarse_fine.fine_frames,
         compat=coarse_fine.compat,
         unpool=coarse_fine.unpool,
@@ -89,11 +80,7 @@ def build_coarse(model: ModelConfig, coarse: CoarseConfig, classes: int) -> Coar
         classes: N.
     """
     network = CoarseFine(
-        depth_factor=model.depth_factor,
-        width_factor=model.width_factor,
-        head_width=model.head_width,
-        classes=classes,
-        dropout=model.dropout,
+        **_sizes(model, classes),
         fine_frames=coarse.frames,
         compat=coarse.compat,
         unpool=coarse.unpool,
@@ -116,11 +103,7 @@ def build_end_to_end(
         pool: rows and columns of the fine stream's maps.
     """
     coarse = CoarseFine(
-        depth_factor=model.depth_factor,
-        width_factor=model.width_factor,
-        head_width=model.head_width,
-        classes=classes,
-        dropout=model.dropout,
+        **_sizes(model, classes),
         fine_frames=end_to_end.test_fine_frames,
         compat=end_to_end.compat,
         unpool=end_to_end.unpool,
@@ -138,13 +121,7 @@ def build_slowfast(model: ModelConfig, classes: int) -> SlowFast:
         model: the config section, of both streams.
         classes: N.
     """
-    network = SlowFast(
-        depth_factor=model.depth_factor,
-        width_factor=model.width_factor,
-        head_width=model.head_width,
-        classes=classes,
-        dropout=model.dropout,
-    )
+    network = SlowFast(**_sizes(model, classes))
     initialise(network)
     return network
 
@@ -175,3 +152,23 @@ def build_spot(network: SpotNetwork, inputs: int, classes: int) -> Spot:
         positions=network.positions,
         compat=network.compat,
     )
+
+
+class _Sizes(TypedDict):
+    """What every detector on video is told of its size."""
+
+    depth_factor: float
+    width_factor: float
+    head_width: int
+    classes: int
+    dropout: float
+
+
+def _sizes(model: ModelConfig, classes: int) -> _Sizes:
+    return {
+        "depth_factor": model.depth_factor,
+        "width_factor": model.width_factor,
+        "head_width": model.head_width,
+        "classes": classes,
+        "dropout": model.dropout,
+    }

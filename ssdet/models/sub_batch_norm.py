@@ -15,9 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssdet.kernels.compiled import covers
-from ssdet.kernels.norm import Statistics, apply, moments, norm_act
+from ssdet.kernels.norm import (
+    EPS,
+    Statistics,
+    apply,
+    batch_statistics,
+    fixed_statistics,
+    moments,
+    norm_act,
+)
 
-EPS = 1e-5
 MOMENTUM = 0.1  # weight of the newest batch in the running statistics
 _recomputing = ContextVar("recomputing", default=False)
 
@@ -135,8 +142,8 @@ class SubBatchNorm3d(nn.Module):
         """
         if _compiled(x) and (other is None or covers(x, other)):
             if not self.training and not torch.is_grad_enabled() and other is None:
-                rows = (len(x), self.channels)
-                scale, shift = (each.expand(rows) for each in self.scale_and_shift())
+                found = (each.double() for each in self.scale_and_shift())
+                scale, shift = (each.repeat(len(x), 1) for each in found)
                 return apply(x, scale, shift, "relu", out=x)
             statistics = self.statistics(x)
             return norm_act(x, self.weight, self.bias, statistics, "relu", other)
@@ -159,40 +166,27 @@ class SubBatchNorm3d(nn.Module):
         Raises:
             ValueError: training, and B is not a multiple of `splits`.
         """
-        training = self.training and not self.frozen
-        clip_mean, square = moments(x) if training or of_clips else (None, None)
-        if not training:
-            mean, variance = self.running_mean.double(), self.running_var.double()
-            inverse = (variance + EPS).rsqrt()
-            rows = (len(x), self.channels)
-            return Statistics(mean.expand(rows), inverse.expand(rows), clip_mean, 0)
-        assert clip_mean is not None
-        assert square is not None
+        if not self.training or self.frozen:
+            running = (self.running_mean, self.running_var)
+            clip_mean = moments(x)[0] if of_clips else None
+            return fixed_statistics(len(x), self.weight, self.bias, running, clip_mean)
         groups = self.splits // self.parts
         self._require_groups(len(x), groups)
-        count = x[:, 0].numel() // groups
-        means = clip_mean.view(-1, groups, self.channels)  # (clips, groups, C)
-        mean = means.mean(0)
-        apart = (means - mean).square().sum(0) * x.shape[2:].numel()
-        sums = square.view_as(means).sum(0) + apart
-        self._learn(mean, sums / max(count - 1, 1))
-        inverse = (sums / count + EPS).rsqrt()
-        clips = len(means)
-        return Statistics(
-            mean.repeat(clips, 1), inverse.repeat(clips, 1), clip_mean, groups
-        )
-
-    def _learn(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics towards those of the groups of a batch."""
         if self.split_mean is None or self.split_var is None:
-            rows = (self.running_mean[None], self.running_var[None])
+            running = (self.running_mean[None], self.running_var[None])
         else:
-            rows = (
+            running = (
                 self.split_mean.view(self.splits, -1)[self.part :: self.parts],
                 self.split_var.view(self.splits, -1)[self.part :: self.parts],
             )
-        for row, new in zip(rows, (mean, variance), strict=True):
-            row.lerp_(new.to(row.dtype), _momentum())
+        return batch_statistics(
+            moments(x),
+            x.shape[2:].numel(),
+            self.weight,
+            self.bias,
+            running,
+            _momentum(),
+        )
 
     def _require_groups(self, clips: int, groups: int) -> None:
         if clips % groups:

@@ -52,7 +52,7 @@ class TemporalGaussianMixture(nn.Module):
 
     def basis(self) -> Tensor:
         """The windows (M, L)."""
-        whole = torch.tensor([self.length], device=self.attention.device)
+        whole = torch.full((1,), self.length, device=self.attention.device)
         windows: Tensor = self.windows(whole, self.length, "fixed")
         return windows[0]
 

@@ -9,26 +9,19 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssdet.config import DatasetRecipe
-from ssdet.data.annotations import add_dataset_arguments, dataset_from_arguments
-from ssdet.data.inventory import read_inventory
-from ssdet.data.predictions import Predictions
 from ssdet.evaluate.error_analysis import ErrorAnalysis, analyse
 from ssdet.evaluate.false_detections import KINDS
 from ssdet.evaluate.frame_table import frame_table
-from ssdet.evaluate.members import group_by_rate, mean_streams, refuse_unfit
-from ssdet.evaluate.protocol import evaluated_videos
 from ssdet.files import write_text
 from ssdet.report import table_text
 from ssdet.report.error_figure import error_figure
-from ssdet.report.figures import STYLE, load_matplotlib, refuse_other_members, save
-from ssdet.report.tables import read_result
+from ssdet.report.figures import STYLE, load_matplotlib, save
+from ssdet.report.result_streams import add_result_arguments, read_streams
 
 REVISION = 1
 
@@ -38,12 +31,7 @@ log = logging.getLogger(__name__)
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m ssdet.report.errors")
-    add_dataset_arguments(parser)
-    parser.add_argument("--result", type=Path, required=True, help="JSON of ensemble")
-    parser.add_argument("--inventory", type=Path, required=True)
-    parser.add_argument(
-        "--members", type=Path, nargs="+", required=True, help="files of predictions"
-    )
+    add_result_arguments(parser)
     parser.add_argument("--boundary-s", type=float, required=True, help="seconds")
     parser.add_argument("--resamples", type=int, required=True, help="for intervals")
     parser.add_argument("--seed", type=int, required=True, help="of the resamples")
@@ -56,26 +44,15 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Read arguments, look for errors, write both tables and the figure."""
     args = arguments().parse_args(argv)
-    recipe = DatasetRecipe.model_validate_json(args.dataset)
-    result = read_result(args.result)
-    inventory = read_inventory(args.inventory)
-    durations = {row.video_id: row.duration_s for row in inventory if row.frames}
-    dataset = dataset_from_arguments(args, durations)
-    refuse_other_members(args.result, result, args.members)
-    videos, _ = evaluated_videos(dataset, inventory, recipe.fps)
-    with ExitStack() as stack:
-        members = [stack.enter_context(Predictions(path)) for path in args.members]
-        refuse_unfit(members, dataset, videos)
-        groups = group_by_rate(members, [video.video_id for video in videos])
-        streams = mean_streams(groups, videos)
-    index = dataset.class_index
-    table = frame_table(videos, streams, index, args.boundary_s)
-    analysis = analyse(table, videos, index, args.resamples, args.seed)
-    write_text(args.out_classes, as_csv(class_rows(result, analysis, dataset.classes)))
+    found = read_streams(args)
+    classes, index = found.dataset.classes, found.dataset.class_index
+    table = frame_table(found.videos, found.streams, index, args.boundary_s)
+    analysis = analyse(table, found.videos, index, args.resamples, args.seed)
+    write_text(args.out_classes, as_csv(class_rows(found.result, analysis, classes)))
     write_text(args.out_groups, as_csv(group_rows(analysis)))
     matplotlib = load_matplotlib()
     with matplotlib.rc_context(STYLE):
-        figure = error_figure(result, analysis, dataset.classes, args.boundary_s)
+        figure = error_figure(found.result, analysis, classes, args.boundary_s)
         save(figure, args.out_figure)
     log.info(
         "errors, from every %d. frame, in %s, %s and %s",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +22,7 @@ from ssdet.train.coarse_fine import unpooled_loss
 from ssdet.train.detection_clips import network_input
 from ssdet.train.execution import channels_last
 from ssdet.train.plan import plan_of_epochs
-from ssdet.train.run import add_training_arguments, begin
-from ssdet.train.setup import add_sections
+from ssdet.train.run import begin
 from ssdet.train.validation import validation_map
 from ssdet.train.weights import start_from
 from ssdet.train.whole_video import predict_coarse_fine
@@ -35,12 +33,7 @@ SECTIONS = (*detection.SECTIONS, "coarse")
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m ssdet.train.coarse")
-    add_training_arguments(parser)
-    add_sections(parser, SECTIONS)
-    parser.add_argument("--pretext", required=True, help="name of the pretraining")
-    parser.add_argument("--init", type=Path, required=True, help="its checkpoint")
-    return parser
+    return detection.stream_arguments("python -m ssdet.train.coarse", SECTIONS)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -17,7 +18,8 @@ from ssdet.config import (
 from ssdet.data.annotations import VideoRecord
 from ssdet.stage import StageError
 from ssdet.train.detection_clips import DetectionClips
-from ssdet.train.setup import Videos, hold_out, open_videos
+from ssdet.train.run import add_training_arguments
+from ssdet.train.setup import Videos, add_sections, hold_out, open_videos
 from ssdet.train.whole_video import View
 
 SECTIONS = ("dataset", "frames", "model", "spatial", "sampling", "validation")
@@ -80,6 +82,21 @@ class DetectionSet:
                 f" {self.videos.dataset.name} set aside for choosing shows an action;"
                 f" raise validation.fraction, or set {stage}.keep to last"
             )
+
+
+def stream_arguments(program: str, sections: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line of a stage that trains one stream from a pretraining.
+
+    Args:
+        program: as it is called.
+        sections: config sections that it takes.
+    """
+    parser = argparse.ArgumentParser(prog=program)
+    add_training_arguments(parser)
+    add_sections(parser, sections)
+    parser.add_argument("--pretext", required=True, help="name of the pretraining")
+    parser.add_argument("--init", type=Path, required=True, help="its checkpoint")
+    return parser
 
 
 def open_training(args: argparse.Namespace) -> DetectionSet:

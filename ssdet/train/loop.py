@@ -40,6 +40,7 @@ from ssdet.train.metrics_log import MetricsLog
 from ssdet.train.optimizer import build_optimizer, clip_gradients, set_rate
 from ssdet.train.plan import Plan
 from ssdet.train.run import Run
+from ssdet.train.step_numbers import Noted, StepNumbers
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,18 @@ def train(
     batches = copied_ahead(
         load_batches(clips, sampler, args.workers, world.device), world.device
     )
-    saved = time.monotonic()
+    numbers, saved = StepNumbers(world), time.monotonic()
+
+    def note(found: list[Noted]) -> tuple[bool, bool]:
+        """Log steps; whether any asks to stop, or to save."""
+        for step in found:
+            if not math.isfinite(step.loss):
+                what = f"the loss is {step.loss}"
+                raise StageError(_not_finite(run.stage, what, step.done - 1))
+            bar.advance(1, loss=step.loss, waited_s=step.line["waited_s"])
+            if world.leads:
+                metrics.write(step.done, **step.line)
+        return any(step.stops for step in found), any(step.dues for step in found)
 
     def save(done: int) -> None:
         nonlocal saved
@@ -171,26 +183,22 @@ def train(
     ):
         validate_after(first)  # which the run before may have been cut off in
         for step, (batch, waited) in enumerate(_timed(batches), first):
-            arrived = time.monotonic()
+            numbers.begin()
             world.deal_groups(model, plan.shape(step).groups)
             set_rate(optimizer, plan.rate(step))
             loss = _gradients(run, network, model, batch, loss_of, step)
-            late = time.monotonic() - saved >= args.checkpoint_seconds
-            total, stops, dues = world.sum(loss, interrupt.came, late)
-            loss = total / world.size
-            if not math.isfinite(loss):
-                raise StageError(_not_finite(run.stage, f"the loss is {loss}", step))
             norm = clip_gradients(model, config.clip_norm)
             optimizer.step()
             if average is not None:
                 average.update(model)
             done = step + 1
-            bar.advance(1, loss=loss, waited_s=waited)
-            if world.leads:
-                values = {"loss": loss, "rate": plan.rate(step), "waited_s": waited}
-                values["step_s"] = waited + time.monotonic() - arrived
-                metrics.write(done, **values, **norm)
+            late = time.monotonic() - saved >= args.checkpoint_seconds
+            numbers.give(
+                done, loss, norm, interrupt.came, late, plan.rate(step), waited
+            )
+            stops, dues = note(numbers.read())
             if stops or dues or plan.validates_after(done):
+                stops |= note(numbers.read(everything=True))[0]
                 save(done)
             if stops:
                 log.warning(
@@ -251,12 +259,16 @@ def _gradients(
     batch: Item,
     loss_of: Loss,
     step: int,
-) -> float:
-    """Gradients of the step, averaged over the parts of the batch; returns the loss."""
+) -> Tensor:
+    """Gradients of the step, averaged over the parts of the batch.
+
+    Returns:
+        The loss, float64, on the device.
+    """
     world, parts = run.world, run.args.accumulate
     torch.manual_seed(seed_of(run.seed, run.stage, "step", step, world.rank))
     model.zero_grad(set_to_none=True)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=world.device)
     for part in range(parts):
         clips = {name: x[part::parts] for name, x in batch.items()}
         slots = (world.rank + part * world.size, parts * world.size)
@@ -266,7 +278,7 @@ def _gradients(
             with autocast(world.device, run.args.precision):
                 loss = loss_of(network, clips, step, slots)
             (loss / parts).backward()
-        total += loss.item() / parts
+        total += loss.detach().double() / parts
     return total
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ssdet.config import OptimizerConfig
 
@@ -53,13 +53,12 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["factor"]
 
 
-def clip_gradients(model: nn.Module, norm: float | None) -> dict[str, float]:
+def clip_gradients(model: nn.Module, norm: float | None) -> dict[str, Tensor]:
     """Scale all gradients so that their common norm is at most `norm`.
 
     Returns:
-        `gradient_norm`, before; nothing if there is no limit.
+        `gradient_norm`, before, on the device; nothing if there is no limit.
     """
     if norm is None:
         return {}
-    found = nn.utils.clip_grad_norm_(model.parameters(), norm)
-    return {"gradient_norm": found.item()}
+    return {"gradient_norm": nn.utils.clip_grad_norm_(model.parameters(), norm)}

@@ -87,7 +87,8 @@ def pretext_loss(
         source: of the dropped snippets.
     """
     clean = normalise(features) if cfg.normalise else features
-    spans = draws.spans.to(features.device)
+    device = features.device
+    spans = draws.spans.to(device, non_blocking=True)
     cropped = crop(clean, spans)
     # ASSUME: the published masks, with a square for each span, only with its order task
     target = span_mask(spans, features.shape[2], merge=network.compat == "fixed")
@@ -97,7 +98,7 @@ def pretext_loss(
     reconstruction = reconstruction_loss(
         network.embed(spoiled), network.project(clean).detach()
     )
-    order = order_loss(network, clean, draws.orders.to(features.device))
+    order = order_loss(network, clean, draws.orders.to(device, non_blocking=True))
     total = cfg.mask * mask + cfg.reconstruction * reconstruction + cfg.order * order
     return PretextLoss(mask, reconstruction, order, total)
 

@@ -154,5 +154,6 @@ def _unsupervised(
     restored = reconstruction_loss(student.embed(spoiled), target)
     batch, _, snippets = features.shape
     seen = torch.rand(batch, snippets, generator=source) >= losses.hide_easy
-    mined = mine(out.logits, out.mask, counts_for(snippets), seen.to(features.device))
+    seen = seen.to(features.device, non_blocking=True)
+    mined = mine(out.logits, out.mask, counts_for(snippets), seen)
     return restored, boundary_contrast(out.embedded, mined, losses.temperature).total

@@ -85,4 +85,7 @@ class Learner(nn.Module):
             len(self.unlabelled), lambda step: shape, step, step + 1, keys
         )
         numbers = [number for _, _, number, _ in next(iter(order))]
-        return self.unlabelled[numbers[slots[0] :: slots[1]]].to(device)
+        part = self.unlabelled[numbers[slots[0] :: slots[1]]]
+        if device.type == "cuda":
+            part = part.pin_memory()  # else the copy waits for the device
+        return part.to(device, non_blocking=True)

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+from ssdet.data.time_order import in_order
 from ssdet.data.video import (
     Video,
     VideoError,
-    in_order,
     picture,
     probe,
     rotation,

@@ -17,16 +17,15 @@ from ssdet.stage import StageError
 from tests.train.spot_runs import RECIPE, small, train
 from tests.train.spot_sets import SNIPPETS, WIDTH, config
 from tests.train.test_semi_supervised import train as train_by_heart
-from tests.train.test_spot import folder  # noqa: F401
 
 TEST_ONLY = {"t0": (1.0, 7.0, "c0"), "t1": (5.0, 12.0, "c2")}
 
 
 @pytest.fixture(scope="module")
-def ready(folder, tmp_path_factory):  # noqa: F811
+def ready(spot_folder, tmp_path_factory):
     """The set with two test videos, and a checkpoint."""
     root = tmp_path_factory.mktemp("detect") / "set"
-    shutil.copytree(folder, root)
+    shutil.copytree(spot_folder, root)
     labels = (root / "labels.csv").read_text().splitlines()
     rows = [line for line in labels if not line.endswith("testing")]
     source = np.random.default_rng(7)

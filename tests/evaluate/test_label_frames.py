@@ -12,7 +12,6 @@ from ssdet.evaluate import label_frames
 from ssdet.evaluate.label_frames import snippet_labels, whole_videos
 from tests.train.spot_runs import DURATION_S, arguments, small, train
 from tests.train.spot_sets import CLASSES, SNIPPETS
-from tests.train.test_spot import folder  # noqa: F401
 
 SURE = SpotFrameLabels(sure_class=0.7, sure_mask=0.5)
 
@@ -58,7 +57,7 @@ def test_windows_of_a_video_are_joined():
     assert labels[:, 0].tolist() == [1, 0, 1, 1, 0, 1]
 
 
-def test_the_stage_labels_every_training_video(folder, tmp_path):  # noqa: F811
+def test_the_stage_labels_every_training_video(spot_folder, tmp_path):
     """Each video shows its class from start to start + 6 s, and looks like it."""
     section = small(
         train__epochs=40,
@@ -67,8 +66,8 @@ def test_the_stage_labels_every_training_video(folder, tmp_path):  # noqa: F811
         train__keep="last",
     )
     checkpoint, out = tmp_path / "spot.pt", tmp_path / "l.h5"
-    train(folder, checkpoint, section, labelled=100)
-    given = arguments(folder, out, section)
+    train(spot_folder, checkpoint, section, labelled=100)
+    given = arguments(spot_folder, out, section)
     for name in ("--losses", "--validation", "--seed", "--checkpoint-seconds"):
         place = given.index(name)
         del given[place : place + 2]

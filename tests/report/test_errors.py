@@ -7,23 +7,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from ssdet.data.inventory import InventoryRow, write_inventory
-from ssdet.data.predictions import write_predictions
-from ssdet.evaluate import ensemble
 from ssdet.evaluate.error_analysis import ErrorAnalysis, Group
 from ssdet.evaluate.false_detections import Detections
 from ssdet.report import errors
 from ssdet.report.error_figure import error_figure
+from tests.report.home import make_result
 
 pytest.importorskip("matplotlib")
 
-RECIPE = {
-    "format": "table",
-    "fps": None,
-    "mean": [0.0, 0.0, 0.0],
-    "std": [1.0, 1.0, 1.0],
-    "segments": "refuse",
-}
 LABELS = """video_id,start_s,end_s,label,split
 t,0.5,2.0,sit,training
 t,0.5,2.0,stand,training
@@ -37,29 +28,9 @@ b,3.0,4.5,sit,testing
 @pytest.fixture
 def home(tmp_path):
     """A result, and the arguments of its errors."""
-    (tmp_path / "labels.csv").write_text(LABELS)
-    clock, size = (12.0, 72, 6.0), (64, 48, 0, "h264", "")
-    rows = [InventoryRow(name, "", *clock, *size, "ok", "") for name in "abt"]
-    write_inventory(tmp_path / "inventory.csv", rows)
-    draws = np.random.default_rng(0)
-    write_predictions(
-        tmp_path / "p.h5",
-        [(name, draws.normal(size=(15, 3)), np.arange(15) * 0.4) for name in "ab"],
-        model="one",
-        dataset="home",
-        classes=("sit", "stand", "wave"),
-        checkpoint_sha256="",
-        provenance=dict,
-    )
-    common = ["--name", "home", "--dataset", json.dumps(RECIPE)]
-    for name in ("training", "testing"):
-        common += [f"--{name}", str(tmp_path / "labels.csv")]
-    common += ["--inventory", str(tmp_path / "inventory.csv")]
-    common += ["--members", str(tmp_path / "p.h5"), "--seed", "0"]
-    given = ["--sections", "{}", "--out", str(tmp_path / "r.json")]
-    ensemble.main([*common, "--result-name", "all", *given])
-    common += ["--result", str(tmp_path / "r.json")]
-    return tmp_path, [*common, "--boundary-s", "0.5", "--resamples", "20"]
+    arguments = make_result(tmp_path, LABELS, ("sit", "stand", "wave"))
+    given = ["--seed", "0", "--boundary-s", "0.5", "--resamples", "20"]
+    return tmp_path, [*arguments, *given]
 
 
 def run(folder, arguments, name):

@@ -8,25 +8,16 @@ import pytest
 
 from ssdet.data.annotations import Segment
 from ssdet.data.interpolate import Stream
-from ssdet.data.inventory import InventoryRow, write_inventory
-from ssdet.data.predictions import write_predictions
 from ssdet.data.sampling import Timeline
-from ssdet.evaluate import ensemble
 from ssdet.evaluate.protocol import EvaluatedVideo
 from ssdet.report import figures
 from ssdet.report.ap_figure import ap_figure
 from ssdet.report.labels import plain
 from ssdet.report.timeline_figure import choose_videos, timeline_figure
+from tests.report.home import make_result
 
 pytest.importorskip("matplotlib")
 
-RECIPE = {
-    "format": "table",
-    "fps": None,
-    "mean": [0.0, 0.0, 0.0],
-    "std": [1.0, 1.0, 1.0],
-    "segments": "refuse",
-}
 LABELS = """video_id,start_s,end_s,label,split
 t,0.5,2.0,costs $5 to $9,training
 t,0.5,2.0,stand,training
@@ -39,28 +30,8 @@ b,3.0,4.5,costs $5 to $9,testing
 @pytest.fixture
 def home(tmp_path):
     """Arguments of a data set with one result, and of its figures."""
-    (tmp_path / "labels.csv").write_text(LABELS)
-    clock, size = (12.0, 72, 6.0), (64, 48, 0, "h264", "")
-    rows = [InventoryRow(name, "", *clock, *size, "ok", "") for name in "abt"]
-    write_inventory(tmp_path / "inventory.csv", rows)
-    draws = np.random.default_rng(0)
-    write_predictions(
-        tmp_path / "p.h5",
-        [(name, draws.normal(size=(15, 2)), np.arange(15) * 0.4) for name in "ab"],
-        model="one",
-        dataset="home",
-        classes=("costs $5 to $9", "stand"),
-        checkpoint_sha256="",
-        provenance=dict,
-    )
-    common = ["--name", "home", "--dataset", json.dumps(RECIPE)]
-    for name in ("training", "testing"):
-        common += [f"--{name}", str(tmp_path / "labels.csv")]
-    common += ["--inventory", str(tmp_path / "inventory.csv")]
-    common += ["--members", str(tmp_path / "p.h5")]
-    given = ["--seed", "0", "--sections", "{}", "--out", str(tmp_path / "r.json")]
-    ensemble.main([*common, "--result-name", "all", *given])
-    return tmp_path, [*common, "--result", str(tmp_path / "r.json"), "--videos", "2"]
+    arguments = make_result(tmp_path, LABELS, ("costs $5 to $9", "stand"))
+    return tmp_path, [*arguments, "--videos", "2"]
 
 
 def draw(folder, arguments, name):

@@ -8,22 +8,15 @@ import pytest
 
 from ssdet.data.annotations import Segment
 from ssdet.data.grids import Sampling
-from ssdet.data.inventory import InventoryRow, write_inventory
 from ssdet.data.predictions import write_predictions
 from ssdet.data.sampling import Timeline
 from ssdet.evaluate.protocol import EvaluatedVideo
 from ssdet.report import grid
 from ssdet.report.grid_figure import grid_figure
+from tests.report.home import RECIPE, make_home
 
 pytest.importorskip("matplotlib")
 
-RECIPE = {
-    "format": "table",
-    "fps": None,
-    "mean": [0.0, 0.0, 0.0],
-    "std": [1.0, 1.0, 1.0],
-    "segments": "refuse",
-}
 LABELS = """video_id,start_s,end_s,label,split
 t,0.5,2.0,sit,training
 t,0.5,2.0,stand $5,training
@@ -36,12 +29,7 @@ KEPT = Sampling(np.array([0.0, 3.0, 4.0]), np.array([0.25, 0.75], np.float32))
 
 @pytest.fixture
 def home(tmp_path):
-    (tmp_path / "labels.csv").write_text(LABELS)
-    rows = [
-        InventoryRow(v, "", 12.0, 72, 6.0, 64, 48, 0, "h264", "", "ok", "")
-        for v in "abt"
-    ]
-    write_inventory(tmp_path / "inventory.csv", rows)
+    make_home(tmp_path, LABELS)
     return tmp_path
 
 

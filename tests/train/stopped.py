@@ -1,4 +1,7 @@
-"""Pretraining that gets SIGTERM after the number of steps that comes first."""
+"""Pretraining that gets SIGTERM after a number of steps, or while it validates.
+
+Which of them comes first on the command line: the number, or `validation`.
+"""
 
 import os
 import signal
@@ -11,14 +14,20 @@ from ssdet.train.metrics_log import MetricsLog
 
 def main():
     after, *arguments = sys.argv[1:]
-    write = MetricsLog.write
+    write, validate = MetricsLog.write, pretrain.Pretext.clean_accuracy
 
     def write_and_stop(self, step, **values):
         write(self, step, **values)
-        if step == int(after):
+        if after.isdigit() and step == int(after):
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def stop_and_validate(self, *given):
+        if after == "validation":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return validate(self, *given)
+
     MetricsLog.write = write_and_stop
+    pretrain.Pretext.clean_accuracy = stop_and_validate
     pretrain.main(arguments)
 
 

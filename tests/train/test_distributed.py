@@ -13,7 +13,7 @@ import torch
 
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
 from ssdet.train import end_to_end, fine, pretrain, slowfast
-from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.checkpoint import load_checkpoint, resume_folder
 from ssdet.train.distributed import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,6 +193,16 @@ def test_a_state_of_two_processes_is_continued_by_two_or_one(tiny, tmp_path):
     assert cut.read_bytes() == whole.read_bytes()
     pretrain.main(steps(tmp_path / "other.pt", STEPS))
     assert_same_weights(whole, tmp_path / "other.pt")
+
+
+def test_two_processes_leave_a_validation_at_once(tiny, tmp_path):
+    """A cluster's signal reaches both; the state is saved before."""
+    out = tmp_path / "c.pt"
+    with pytest.raises(AssertionError, match="stopped by a signal, state saved before"):
+        two_processes("tests.train.stopped", ["validation", *pretraining(tiny, out)])
+    (state,) = resume_folder(out).glob("step-*.pt")
+    assert state.name.startswith("step-000000002.")  # of the first validation
+    assert "clean_accuracy" not in (resume_folder(out) / "metrics.jsonl").read_text()
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tiny, tmp_path):

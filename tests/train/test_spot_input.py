@@ -15,39 +15,26 @@ from tests.train.spot_runs import (
     RECIPE,
     VIDEOS,
     arguments,
-    make_folder,
     pretrain,
     small,
     train,
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("spot"))
-
-
-@pytest.fixture(scope="module")
-def pretrained(folder):
-    out = folder / "pretrained.pt"
-    pretrain(folder, out, small())
-    return out
-
-
-def test_trained_on_the_labelled_alone(folder, tmp_path):
+def test_trained_on_the_labelled_alone(spot_folder, tmp_path):
     """What the other videos show changes nothing; the number of steps is the same."""
     split = tmp_path / "split.csv"
     marks = [f"v{n:02d},{int(n >= 4)}" for n in range(VIDEOS)]
     split.write_text("\n".join(["video,0.5", *marks]) + "\n")
     copy = tmp_path / "set"
-    shutil.copytree(folder, copy)
+    shutil.copytree(spot_folder, copy)
     for number in range(4, VIDEOS):
         path = copy / "features" / f"v{number:02d}.npy"
         np.save(path, -np.load(path))
     weights, steps = {}, {}
     for used in (True, False):
         section = small(train__unlabelled=used, train__keep="last")
-        for source in (folder, copy):
+        for source in (spot_folder, copy):
             out = tmp_path / f"{used}_{source.name}.pt"
             train(source, out, section, split=split)
             content = load_checkpoint(out)
@@ -55,14 +42,14 @@ def test_trained_on_the_labelled_alone(folder, tmp_path):
             weights[used, source] = content["weights"]["class_branch.weight"]
             rows = out.with_suffix(".jsonl").read_text().splitlines()
             steps[used, source] = json.loads(rows[-1])["step"]
-    assert torch.equal(weights[False, folder], weights[False, copy])
-    assert not torch.equal(weights[True, folder], weights[True, copy])
+    assert torch.equal(weights[False, spot_folder], weights[False, copy])
+    assert not torch.equal(weights[True, spot_folder], weights[True, copy])
     assert len(set(steps.values())) == 1
 
 
-def test_missing_features_are_counted(folder, tmp_path):
+def test_missing_features_are_counted(spot_folder, tmp_path):
     copy = tmp_path / "set"
-    shutil.copytree(folder, copy)
+    shutil.copytree(spot_folder, copy)
     (copy / "features" / "v03.npy").unlink()
     with pytest.raises(ValueError, match="1 of 12 videos have no features: v03"):
         pretrain(copy, tmp_path / "a.pt", small())
@@ -72,34 +59,31 @@ def test_missing_features_are_counted(folder, tmp_path):
     assert config["videos"] == {"with_features": 11, "without_features": 1}
 
 
-def test_bad_input(folder, pretrained, tmp_path):
+def test_bad_input(spot_folder, spot_pretrained, tmp_path):
     out = tmp_path / "a.pt"
     with pytest.raises(ValueError, match=r"12 of 12 videos are not \(any, 31\)"):
-        pretrain(folder, out, small(features__width=31))
+        pretrain(spot_folder, out, small(features__width=31))
     with pytest.raises(StageError, match=r"no checkpoint at .*nothing\.pt"):
-        train(folder, out, small(), init=tmp_path / "nothing.pt")
+        train(spot_folder, out, small(), init=tmp_path / "nothing.pt")
     with pytest.raises(StageError, match="do not fit this network"):
-        train(folder, out, small(network__mask_hidden=8), init=pretrained)
+        train(spot_folder, out, small(network__mask_hidden=8), init=spot_pretrained)
     with pytest.raises(StageError, match="0 % of the labels cannot be used"):
-        train(folder, out, small(), labelled=0)
+        train(spot_folder, out, small(), labelled=0)
     assert not out.exists()
 
 
-def test_nothing_to_choose_on(folder, tmp_path):
-    given = arguments(
-        folder,
-        tmp_path / "a.pt",
-        small(),
-        *("--pretrain", small().pretrain.canonical()),
-    )
+def test_nothing_to_choose_on(spot_folder, tmp_path):
+    section = small(pretrain__keep="best")
+    cfg = section.pretrain.canonical()
+    given = arguments(spot_folder, tmp_path / "a.pt", section, "--pretrain", cfg)
     given[given.index("--validation") + 1] = canonical_json({"fraction": 0.0})
     with pytest.raises(StageError, match=r"spot\.pretrain\.keep is best, but no video"):
         pretrain_spot.main(given)
 
 
-def test_segments_that_cannot_be_are_refused(folder, tmp_path):
+def test_segments_that_cannot_be_are_refused(spot_folder, tmp_path):
     given = arguments(
-        folder,
+        spot_folder,
         tmp_path / "a.pt",
         small(),
         *("--pretrain", small().pretrain.canonical()),

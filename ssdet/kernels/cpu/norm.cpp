@@ -8,6 +8,7 @@
 #include "vectors.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace {
@@ -180,6 +181,13 @@ void backward(const S *gradient, const S *x, const S *out, const Value<S> *scale
 
 }  // namespace
 
+// Coefficients (B, C), given in double, in the type that is computed in.
+template <class S, class... Given> auto arithmetic(const Size &s, Given... given) {
+  using Numbers = std::vector<Value<S>>;
+  return std::array<Numbers, sizeof...(Given)>{
+      Numbers(given, given + s.batch * s.channels)...};
+}
+
 // The activation and whether there is a shortcut, which only comes with ReLU.
 #define CHOOSE(function, ...)                              \
   if (other) return function<S, RELU, true>(__VA_ARGS__);  \
@@ -192,27 +200,32 @@ void backward(const S *gradient, const S *x, const S *out, const Value<S> *scale
                                       const Size *s) {                                 \
     moments(x, mean, square, *s);                                                      \
   }                                                                                    \
-  extern "C" void norm_apply_##name(const T *x, const T *other, const Value<T> *scale, \
-                                    const Value<T> *shift, T *out, int act,            \
+  extern "C" void norm_apply_##name(const T *x, const T *other, const double *factor,  \
+                                    const double *term, T *out, int act,               \
                                     const Size *s) {                                   \
     using S = T;                                                                       \
-    CHOOSE(apply, x, other, scale, shift, out, *s)                                     \
+    const auto [scale, shift] = arithmetic<S>(*s, factor, term);                       \
+    CHOOSE(apply, x, other, scale.data(), shift.data(), out, *s)                       \
   }                                                                                    \
   extern "C" void norm_reduce_##name(                                                  \
-      const T *gradient, const T *x, const T *other, const Value<T> *scale,            \
-      const Value<T> *shift, const Value<T> *mean, double *sum, double *product,       \
-      int act, const Size *s) {                                                        \
-    using S = T;                                                                       \
-    CHOOSE(reduce, gradient, x, other, scale, shift, mean, sum, product, *s)           \
-  }                                                                                    \
-  extern "C" void norm_backward_##name(                                                \
-      const T *gradient, const T *x, const T *other, const Value<T> *scale,            \
-      const Value<T> *shift, const Value<T> *mean, const Value<T> *direct,             \
-      const Value<T> *slope, const Value<T> *constant, T *to_x, T *to_other, int act,  \
+      const T *gradient, const T *x, const T *other, const double *factor,             \
+      const double *term, const double *middle, double *sum, double *product, int act, \
       const Size *s) {                                                                 \
     using S = T;                                                                       \
-    CHOOSE(backward, gradient, x, other, scale, shift, mean, direct, slope, constant,  \
-           to_x, to_other, *s)                                                         \
+    const auto [scale, shift, mean] = arithmetic<S>(*s, factor, term, middle);         \
+    CHOOSE(reduce, gradient, x, other, scale.data(), shift.data(), mean.data(), sum,   \
+           product, *s)                                                                \
+  }                                                                                    \
+  extern "C" void norm_backward_##name(                                                \
+      const T *gradient, const T *x, const T *other, const double *factor,             \
+      const double *term, const double *middle, const double *straight,                \
+      const double *slant, const double *rest, T *to_x, T *to_other, int act,          \
+      const Size *s) {                                                                 \
+    using S = T;                                                                       \
+    const auto [scale, shift, mean, direct, slope, constant] =                         \
+        arithmetic<S>(*s, factor, term, middle, straight, slant, rest);                \
+    CHOOSE(backward, gradient, x, other, scale.data(), shift.data(), mean.data(),      \
+           direct.data(), slope.data(), constant.data(), to_x, to_other, *s)           \
   }
 EXPORT(float, float32)
 EXPORT(double, float64)

@@ -18,6 +18,7 @@ enum Activation { NONE, RELU, SILU };
 
 struct Product {
   long rows, inputs, outputs;
+  long down, across;  // from a weight to that of the next input, and the next output
 };
 
 #if defined(SSDET_AVX512) && defined(__AVX512BF16__)
@@ -34,7 +35,7 @@ template <> struct Packed<float> { using Type = float; };
 template <> struct Packed<double> { using Type = double; };
 template <> struct Packed<bf16> { using Type = float; };  // or the bits of two bf16
 
-// Weights (K, N) of the arithmetic's type as panels of vectors: (N / lanes, K, lanes).
+// Weights of the arithmetic's type as panels of vectors: (N / lanes, K, lanes).
 template <class S>
 std::vector<typename Packed<S>::Type> pack(const Value<S> *weight, const Product &s) {
   using P = typename Packed<S>::Type;
@@ -46,11 +47,11 @@ std::vector<typename Packed<S>::Type> pack(const Value<S> *weight, const Product
       for (long n = panel * L; n < std::min(s.outputs, (panel + 1) * L); n++) {
         P &to = packed[(panel * depth + k) * L + n - panel * L];
         if (STEP<S> == 1) {
-          to = weight[k * s.outputs + n];
+          to = weight[k * s.down + n * s.across];
         } else {
-          uint32_t both = narrow(weight[2 * k * s.outputs + n]).bits;
-          if (2 * k + 1 < s.inputs)
-            both |= uint32_t(narrow(weight[(2 * k + 1) * s.outputs + n]).bits) << 16;
+          const Value<S> *from = weight + 2 * k * s.down + n * s.across;
+          uint32_t both = narrow(*from).bits;
+          if (2 * k + 1 < s.inputs) both |= uint32_t(narrow(from[s.down]).bits) << 16;
           std::memcpy(&to, &both, 4);
         }
       }

@@ -17,7 +17,7 @@ void widen(const S *x, const Value<S> *expand, const Value<S> *scale,
            const Value<S> *shift, const Value<S> *weight, const Ending<S> &ending, S *out,
            const Widen &w) {
   const Size s{w.batch, w.frames, w.height, w.width, w.channels, w.stride};
-  const Product product{0, w.inputs, w.channels};
+  const Product product{0, w.inputs, w.channels, 1, w.inputs};
   const auto packed = pack<S>(expand, product);
   const long row = w.width * w.channels, outs = s.out_height();
   const long fit = KEPT / long(3 * row * sizeof(S));
