@@ -13,13 +13,14 @@ import gc
 import json
 import multiprocessing
 import os
+import resource
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from side_by_side import CHILDREN, finish, options, peak_mb, processor_s, show_facts
+from side_by_side import finish, options, peak_mb, processor_s, show_facts
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ssdet.augment.cropped_frames import read_crop
@@ -252,7 +253,8 @@ def measure(name, size, rounds, answer):
             spent.append(processor_s() - begun)
     extra = peak_mb() - before
     if "workers" in name:
-        extra += size * max(0.0, peak_mb(CHILDREN) - before)
+        worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        extra += size * max(0.0, worker - before)
     answer.send((min(spent), extra))
 
 

@@ -18,11 +18,9 @@ from pathlib import Path
 
 import yaml
 from side_by_side import (
-    CHILDREN,
     finish,
     in_turn,
     options,
-    peak_mb,
     show,
     show_facts,
     summary,
@@ -30,6 +28,13 @@ from side_by_side import (
 
 ROOT = Path(__file__).resolve().parents[1]
 FEW = 100  # jobs
+# Runs a program, then prints its memory: a process so small that it adds nothing.
+MEMORY = """
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+print("peak_kb", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+"""
 TARGET = "results/many/coarse_fine/cls_cls/checkpoint.pt"
 
 
@@ -73,18 +78,21 @@ def write_project(folder: Path, jobs: int, shard_videos: int) -> None:
     )
 
 
-def plan(folder: Path, config: Path) -> dict[str, int]:
-    """Plan the target; returns how many jobs of each rule there would be."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules"]
+def plan(folder: Path) -> tuple[dict[str, int], float]:
+    """Plan the target: how many jobs of each rule there would be, and peak MB."""
+    command = [sys.executable, "-c", MEMORY, sys.executable, "-m", "snakemake"]
+    command += ["--dry-run", "--quiet", "rules"]
     command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--cores", "1"]
-    command += ["--configfile", str(ROOT / "config" / "config.yaml"), str(config)]
+    command += ["--configfile", str(ROOT / "config" / "config.yaml")]
+    command += [str(folder / "planning.yaml")]
     done = subprocess.run(
         [*command, "--", TARGET], cwd=folder, capture_output=True, text=True
     )
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.M)
-    return {rule: int(count) for rule, count in rows}
+    jobs = {rule: int(count) for rule, count in rows}
+    return jobs, jobs.pop("peak_kb") / 1024
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -94,24 +102,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--shard-videos", type=int, default=64)
     args = parser.parse_args(argv)
     show_facts()
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, tuple[dict[str, int], float]] = {}
     with tempfile.TemporaryDirectory() as name:
+        folders = {f"{n:,} shard jobs": Path(name) / str(n) for n in (FEW, args.jobs)}
 
-        def planned(jobs: int) -> None:
-            folder = Path(name) / str(jobs)
-            found[f"{jobs:,} shard jobs"] = plan(folder, folder / "planning.yaml")
+        def planned(title: str) -> None:
+            found[title] = plan(folders[title])
 
-        for jobs in (FEW, args.jobs):
-            (Path(name) / str(jobs)).mkdir()
-            write_project(Path(name) / str(jobs), jobs, args.shard_videos)
-        calls = {f"{n:,} shard jobs": partial(planned, n) for n in (FEW, args.jobs)}
+        for jobs, folder in zip((FEW, args.jobs), folders.values(), strict=True):
+            folder.mkdir()
+            write_project(folder, jobs, args.shard_videos)
+        calls = {title: partial(planned, title) for title in folders}
         times = in_turn(calls, args.rounds, warm_up=False)
-    rows, memory = summary(times), peak_mb(CHILDREN)
+    rows = summary(times)
     show("a plan", rows)
-    for title, counts in found.items():
-        print(f"{title}: {counts}")
-    print(f"the largest plan takes {memory:.0f} MB")
-    finish(args.json, "planning", {"jobs": found, "sides": rows, "memory_mb": memory})
+    for title, (counts, megabytes) in found.items():
+        print(f"{title}: {megabytes:.0f} MB, {counts}")
+    finish(args.json, "planning", {"jobs_and_mb": found, "sides": rows})
 
 
 if __name__ == "__main__":

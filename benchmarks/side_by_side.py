@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import resource
 import statistics
 import time
@@ -29,7 +30,6 @@ PACKAGES = (
     "snakemake",
     "triton",
 )
-CHILDREN = resource.RUSAGE_CHILDREN
 
 
 def options(text: str, rounds: int | None = None) -> argparse.ArgumentParser:
@@ -79,13 +79,22 @@ def show_facts(device: str = "cpu") -> None:
 
 def processor_s() -> float:
     """Processor time of this process and of its children that ended, s."""
-    ended = resource.getrusage(CHILDREN)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
-def peak_mb(who: int = resource.RUSAGE_SELF) -> float:
-    """Most memory this process has had, or the largest of its children, MB."""
-    return resource.getrusage(who).ru_maxrss / 1024
+def peak_mb() -> float:
+    """Most memory that this process has had, MB.
+
+    Where there is /proc, of its own address space: what `getrusage` says of a process
+    that was just started is the peak of the one that started it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.M)
+        if found:
+            return int(found[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def in_turn(

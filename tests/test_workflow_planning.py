@@ -15,7 +15,7 @@ def test_two_thousand_shard_jobs_are_planned(program, tmp_path):
     """A job for the frames of each shard, and one for its features."""
     planning = program("planning")
     planning.write_project(tmp_path, JOBS, shard_videos=3)
-    jobs = planning.plan(tmp_path, tmp_path / "planning.yaml")
+    jobs, _ = planning.plan(tmp_path)
     assert jobs == {
         "inventory": 2,
         "extract_frames": JOBS // 2 + 1,  # and one of the classification set
