@@ -21,8 +21,6 @@ from ssdet.kernels.compiled import call
 Activation = Literal["none", "relu", "silu"]
 Gate = tuple[Tensor, Tensor, Tensor, Tensor]
 NUMBER: dict[Activation, int] = {"none": 0, "relu": 1, "silu": 2}
-
-
 Moments = tuple[Tensor, Tensor]  # see `moments`
 EPS = 1e-5
 
