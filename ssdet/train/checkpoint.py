@@ -85,7 +85,7 @@ class Rolling:
         Raises:
             StageError: the state was left by another job.
         """
-        for path in reversed(self._states()):
+        for path in reversed(states(self.folder)):
             state = self._read(path)
             if state is None:
                 log.warning("%s is damaged, trying an older state", path)
@@ -120,11 +120,8 @@ class Rolling:
             file.write_bytes(data)
         path = self.folder / f"step-{step:09d}.{sha256(temporary)[:16]}.pt"
         os.replace(temporary, path)
-        for old in self._states()[:-KEPT]:
+        for old in states(self.folder)[:-KEPT]:
             old.unlink()
-
-    def _states(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*.pt"))
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         if sha256(path)[:16] != path.name.split(".")[1]:
@@ -138,6 +135,11 @@ class Rolling:
 def resume_folder(out: Path) -> Path:
     """Where the rolling state of a checkpoint lies; no output that Snakemake knows."""
     return Path(f"{out}.resume")
+
+
+def states(folder: Path) -> list[Path]:
+    """The rolling states in such a folder, the oldest first."""
+    return sorted(folder.glob("step-*.pt"))
 
 
 def metrics_path(out: Path) -> Path:
@@ -167,7 +169,10 @@ def finish_checkpoint(
     write_record(out, provenance, sha256_bytes(data), more)
     with atomic(out) as file:
         file.write_bytes(data)
-    shutil.rmtree(resume_folder(out), ignore_errors=True)
+    folder = resume_folder(out)
+    for state in states(folder):  # first: a run that went on from one needs the rest
+        state.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_checkpoint(path: Path, flag: str = "--checkpoint") -> dict[str, Any]:

@@ -38,6 +38,22 @@ def test_a_state_is_continued(tmp_path, model):
     assert torch.equal(model.weight, weight)
 
 
+def test_cut_off_at_the_end_no_state_outlives_its_numbers(tmp_path, model, monkeypatch):
+    state = rolling(tmp_path, model)
+    for step in (1, 2):
+        state.save(step)
+    numbers = state.folder / "metrics.jsonl"
+    numbers.write_text("{}")
+
+    def killed(folder, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ssdet.train.checkpoint.shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        finish_checkpoint(tmp_path / "c.pt", {"weights": {}}, {"stage": "x"})
+    assert list(state.folder.iterdir()) == [numbers]
+
+
 def test_two_states_are_kept_and_a_damaged_one_is_passed_over(tmp_path, model):
     state = rolling(tmp_path, model)
     for step in (1, 2, 3):
