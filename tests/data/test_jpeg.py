@@ -20,7 +20,10 @@ def decoder(request, monkeypatch):
     if request.param == "torchvision":
         monkeypatch.setattr(jpeg, "simplejpeg", None)
     else:
-        pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+        pytest.importorskip(
+            "simplejpeg",
+            reason="simplejpeg (ssdet[fast]) is not installed",
+        )
     return request.param
 
 

@@ -18,15 +18,9 @@ from ssdet.evaluate import challenge, ensemble
 from ssdet.evaluate.submission import read_submission
 from ssdet.files import sha256
 from ssdet.stage import StageError
+from tests.home import RECIPE
 
 CLASSES = ("sit", "stand", "wave")
-RECIPE = {
-    "format": "table",
-    "fps": None,
-    "mean": [0.0, 0.0, 0.0],
-    "std": [1.0, 1.0, 1.0],
-    "segments": "refuse",
-}
 ROWS = """video_id,start_s,end_s,label,split
 t1,0.5,2.0,sit,training
 t1,0.5,2.0,stand,training

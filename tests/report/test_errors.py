@@ -11,7 +11,7 @@ from ssdet.evaluate.error_analysis import ErrorAnalysis, Group
 from ssdet.evaluate.false_detections import Detections
 from ssdet.report import errors
 from ssdet.report.error_figure import error_figure
-from tests.report.home import make_result
+from tests.home import make_result
 
 pytest.importorskip("matplotlib")
 

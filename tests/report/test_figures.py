@@ -14,7 +14,7 @@ from ssdet.report import figures
 from ssdet.report.ap_figure import ap_figure
 from ssdet.report.labels import plain
 from ssdet.report.timeline_figure import choose_videos, timeline_figure
-from tests.report.home import make_result
+from tests.home import make_result
 
 pytest.importorskip("matplotlib")
 

@@ -13,7 +13,7 @@ from ssdet.data.sampling import Timeline
 from ssdet.evaluate.protocol import EvaluatedVideo
 from ssdet.report import grid
 from ssdet.report.grid_figure import grid_figure
-from tests.report.home import RECIPE, make_home
+from tests.home import RECIPE, make_home
 
 pytest.importorskip("matplotlib")
 

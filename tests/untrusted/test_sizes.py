@@ -98,7 +98,7 @@ def test_a_jpeg(little_memory, monkeypatch, decoder):
     if decoder == "torchvision":
         monkeypatch.setattr(jpeg, "simplejpeg", None)
     elif jpeg.simplejpeg is None:
-        pytest.skip("simplejpeg is not installed")
+        pytest.skip("simplejpeg (ssdet[fast]) is not installed")
     file = np.frombuffer(claiming(small_jpeg(), HUGE, HUGE), np.uint8)
     with pytest.raises(ValueError, match="it has 65500 x 65500 pixels, not 24 x 16"):
         list(decode_jpegs([file], (16, 24), torch.device("cpu")))
