@@ -1,4 +1,7 @@
-"""The stem where nothing is learned: convolutions, norm and ReLU at once, on CPUs."""
+"""The stem where nothing is learned: convolutions, norm and ReLU at once, on CPUs.
+
+Source: Feichtenhofer, CVPR 2020 (arXiv:2004.04730), table 1.
+"""
 
 from __future__ import annotations
 

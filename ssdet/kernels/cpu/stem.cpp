@@ -19,7 +19,7 @@ struct Stem {
   long out_width() const { return (width + 1) / 2; }
 };
 
-// P pixels of two vectors of channels, from three rows that have room for the padding.
+// P pixels of a vector of channels, from three rows that have room for the padding.
 template <class S, bool Full, int P>
 INLINE void spatial(const Value<S> *const *rows, const Value<S> *weight, Value<S> *out,
                     const Stem &s, int n) {
