@@ -108,11 +108,13 @@ def _resized(images: Tensor, size: int) -> Tensor:
     """Squares (T, 3, side, side) of another side, uint8."""
     if images.shape[-1] == size:
         return images
-    options = {"mode": "bilinear", "align_corners": False, "antialias": True}
-    if images.device.type == "cpu":
-        return F.interpolate(images, (size, size), **options)
-    # PyTorch resizes bytes on CPUs alone
-    return F.interpolate(images.float(), (size, size), **options).round_().byte()
+    given = images
+    if images.device.type != "cpu":  # where PyTorch resizes no bytes
+        given = images.float()
+    resized = F.interpolate(
+        given, (size, size), mode="bilinear", align_corners=False, antialias=True
+    )
+    return resized if resized.dtype == torch.uint8 else resized.round_().byte()
 
 
 def test_crop(video: Tensor, size: int) -> Tensor:
