@@ -113,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
     written = " and ".join(str(path) for path in (args.logits, args.segments) if path)
     print(f"{len(found)} videos, {count} segments: {written}")
     if lost:
-        raise ValueError(f"{len(lost)} videos cannot be read: " + "; ".join(lost))
+        share = f"{len(lost)} of {len(args.videos)}"
+        raise ValueError(f"{share} videos cannot be read: " + "; ".join(lost))
     return 0
 
 

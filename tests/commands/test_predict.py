@@ -66,7 +66,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_written(
     table = tmp_path / "found.csv"
     assert predict(chain / "fine.pt", broken, videos[0], "--segments", table) == 1
     said = capsys.readouterr().err
-    assert "1 videos cannot be read" in said and "broken.mp4" in said
+    assert "1 of 2 videos cannot be read" in said and "broken.mp4" in said
     assert table.is_file() and "broken" not in table.read_text()
 
 
