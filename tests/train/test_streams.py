@@ -13,6 +13,7 @@ from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import Predictions
 from ssdet.data.sampling import Timeline
 from ssdet.evaluate import predict
+from ssdet.features import extract
 from ssdet.stage import StageError
 from ssdet.train import checkpoint, coarse_fine, fine
 from ssdet.train.checkpoint import load_checkpoint
