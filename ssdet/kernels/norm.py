@@ -187,7 +187,7 @@ def norm_silu(
 
 
 def excite(mean: Tensor, gate: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Squeeze-excitation of means (B, C): (B, R) hidden and (B, C) factors, likewise."""
+    """Hidden (B, R) and factors (B, C) of squeeze-excitation, from means (B, C)."""
     reduce, reduce_bias, expand, expand_bias = (
         layer.flatten(1).to(mean.dtype) if layer.ndim > 1 else layer.to(mean.dtype)
         for layer in gate

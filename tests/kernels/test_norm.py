@@ -8,7 +8,6 @@ from ssdet.kernels.norm import apply, moments, norm_silu
 from ssdet.models.squeeze_excite import SqueezeExcite
 from ssdet.models.sub_batch_norm import SubBatchNorm3d
 from tests.kernels.compiler import needs_compiler
-from tests.kernels.gpu.small import small_norms
 
 LAST = torch.channels_last_3d
 
@@ -23,7 +22,6 @@ def device(request, monkeypatch):
         return "cpu"
     pytest.importorskip("triton", reason="Triton is not installed")
     monkeypatch.setenv(SWITCH, "on")
-    small_norms(monkeypatch)
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

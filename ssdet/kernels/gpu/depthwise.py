@@ -33,7 +33,9 @@ class Tile:
     """What one program computes in each frame.
 
     ASSUME: chosen by the registers that the compiler reports for sm_90, without a GPU;
-    `benchmarks/gpu_kernels.py` tries others.
+    `benchmarks/gpu_kernels.py` tries others. None is spilled at X3D-M's shapes in bf16
+    (tests/kernels/gpu/compile_kernels.py); a thread has most of them, 255, with 54
+    channels and stride 2.
 
     Attributes:
         rows: of pixels, a power of 2.
@@ -131,6 +133,7 @@ class _Depthwise(torch.autograd.Function):
         )
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
+        ctx.set_materialize_grads(False)  # moments have none
         if moments is None:
             return out, None, None
         ctx.mark_non_differentiable(*moments)

@@ -69,15 +69,14 @@ def test_moments_of_parts_are_joined(device):
 
 @pytest.mark.parametrize(("groups", "momentum"), [(1, 0.1), (2, 0.1), (2, 0.0)])
 def test_statistics(device, groups, momentum):
-    shapes = (4, 19, 1, 2, 3), (19,), (19,), (groups, 19)
-    x, weight, bias, means = draw(device, torch.float64, *shapes)
-    every_other = torch.ones(2 * groups, 19, dtype=torch.float64, device=device)
-    variances = every_other[::2]
+    shapes = (4, 19, 1, 2, 3), (19,), (19,)
+    x, weight, bias = draw(device, torch.float64, *shapes)
+    running = torch.ones(2, 2 * groups, 19, dtype=torch.float64, device=device)
+    means, variances = running[:, ::2]
     norms = [torch.nn.BatchNorm3d(19, device=device).double() for _ in range(groups)]
     for group, norm in enumerate(norms):
         norm.running_mean.copy_(means[group])
         norm(x[group::groups])
-    before = means.clone()
     given = (ours.moments(x), 6, weight, bias, (means, variances), momentum)
     mean, inverse, scale, shift = ours.batch_statistics(*given)
     for group, norm in enumerate(norms):
@@ -91,10 +90,8 @@ def test_statistics(device, groups, momentum):
             torch.testing.assert_close(variances[group], norm.running_var)
     torch.testing.assert_close(scale, inverse * weight)
     torch.testing.assert_close(shift, bias - mean * scale)
-    assert every_other[1::2].eq(1).all()
-    if not momentum:
-        assert torch.equal(means, before)
-        assert variances.eq(1).all()
+    untouched = running[:, 1::2] if momentum else running
+    assert untouched.eq(1).all()
 
 
 def test_running_statistics_of_evaluation(device):
@@ -160,6 +157,7 @@ def test_what_is_no_number_is_not_hidden(device, activation):
     assert applied(x, one, one, activation).isnan().all()
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in exp")
 def test_silu_far_from_zero(device):
     x = torch.tensor([-1e4, -100.0, 100.0, 1e4], device=device).view(1, 1, 1, 1, 4)
     one, zero = torch.ones(1, 1, device=device), torch.zeros(1, 1, device=device)
