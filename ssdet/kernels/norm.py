@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ssdet.kernels import compiled_norm
-from ssdet.kernels.compiled_norm import EPS, Activation
+from ssdet.kernels.compiled_norm import EPS, Activation, Four
 from ssdet.kernels.gpu import switch
 
 LAST = torch.channels_last_3d
@@ -70,7 +70,8 @@ def batch_statistics(
     kernels = _kernels(x)
     found = kernels.moments(x) if found is None else found
     given = (found, x.shape[2:].numel(), weight, bias, running, momentum)
-    return Statistics(*kernels.batch_statistics(*given), found[0], len(running[0]))
+    rows: Four = kernels.batch_statistics(*given)
+    return Statistics(*rows, found[0], len(running[0]))
 
 
 def fixed_statistics(
@@ -89,8 +90,8 @@ def fixed_statistics(
         running: mean and variance (C,).
         clip_mean: (B, C), if it is needed.
     """
-    found = _kernels(x).fixed_statistics(len(x), weight, bias, running)
-    return Statistics(*found, clip_mean, 0)
+    rows: Four = _kernels(x).fixed_statistics(len(x), weight, bias, running)
+    return Statistics(*rows, clip_mean, 0)
 
 
 def folded(

@@ -61,8 +61,8 @@ class PointwiseConv3d(nn.Conv3d):
             out: Tensor = self(x)
             if other is not None:
                 other = other.to(out.dtype).contiguous(memory_format=LAST)
-            rows = (each.expand(len(x), -1) for each in (scale, shift))
-            return apply(out, *rows, activation, other, out=out)
+            scale, shift = (each.expand(len(x), -1) for each in (scale, shift))
+            return apply(out, scale, shift, activation, other, out=out)
         weight = self.weight.flatten(1)
         if torch.is_autocast_enabled("cpu") and x.dtype == torch.float32:
             x = x.to(torch.get_autocast_dtype("cpu"))

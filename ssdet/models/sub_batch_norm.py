@@ -153,7 +153,8 @@ class SubBatchNorm3d(nn.Module):
         if _fused(x) and (other is None or kernels_for(x, other)):
             if not self.training and not torch.is_grad_enabled() and other is None:
                 rows = (each.expand(len(x), -1) for each in self.scale_and_shift())
-                return apply(x, *rows, "relu", out=x)
+                scale, shift = rows
+                return apply(x, scale, shift, "relu", out=x)
             statistics = self.statistics(x, found)
             return norm_act(x, self.weight, self.bias, statistics, "relu", other)
         out = self(x)

@@ -7,6 +7,7 @@ type of the sums (`switch.DTYPES`). The same bits in every run.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -217,12 +218,13 @@ def slopes(
     return to_batch[0], to_batch[1], to_norm[0], to_norm[1]
 
 
-def together(channels: int) -> int:
+@functools.cache
+def together(channels: int, lanes: int) -> int:
     """Pixels of a row: as few idle lanes as can be, in whole 16 bytes of bf16."""
 
     def used(pixels: int) -> float:
         wide = pixels * channels
-        return wide / (-(-wide // LANES) * LANES)
+        return wide / (-(-wide // lanes) * lanes)
 
     aligned = [pixels for pixels in range(1, 17) if pixels * channels % 8 == 0]
     return max(aligned, key=used)  # the first of equal ones; 8 and 16 always are
@@ -236,13 +238,11 @@ def _constants(
     x: Tensor, activation: Activation | None = None, has_other: bool = False
 ) -> dict[str, Any]:
     """Of a kernel over a map; those of moments have no activation."""
-    after = {} if activation is None else {"ACTIVATION": activation}
-    if activation is not None:
-        after["HAS_OTHER"] = has_other
+    after = {"ACTIVATION": activation, "HAS_OTHER": has_other}
     return {
         "CHANNELS": x.shape[1],
-        "TOGETHER": together(x.shape[1]),
-        **after,
+        "TOGETHER": together(x.shape[1], LANES),
+        **({} if activation is None else after),
         "ARITHMETIC": ARITHMETIC[DTYPES[x.dtype]],
         "ROWS": ROWS,
         "LANES": LANES,

@@ -221,7 +221,7 @@ def _begin(
     lane = tl.program_id(1) * LANES + tl.arange(0, LANES)
     place = tl.arange(0, ROWS)[:, None] * WIDE + lane[None, :]
     before = step.to(tl.int64) * (ROWS * WIDE)
-    size = pixels.to(tl.int64) * CHANNELS
+    size = tl.cast(pixels, tl.int64) * CHANNELS  # a constant if it is 1
     left = size - before
     left = tl.where(left > 2**30, 2**30, left).to(tl.int32)
     first = tl.program_id(2).to(tl.int64) * size + before

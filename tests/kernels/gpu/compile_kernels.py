@@ -85,7 +85,7 @@ def norms(channels: int) -> list:
         maps.append((norm_maps.backward_kernel, after))
     rows = {
         "CHANNELS": channels,
-        "TOGETHER": norm.together(channels),
+        "TOGETHER": norm.together(channels, norm.LANES),
         "ARITHMETIC": tl.float32,
         "ROWS": norm.ROWS,
         "LANES": norm.LANES,
@@ -125,7 +125,7 @@ def compiled(kernel: triton.JITFunction, constants: dict, warps: int) -> tuple:
     aligned = {
         (place,): [["tt.divisibility", 16]]
         for place, (name, of) in enumerate(signature.items())
-        if of.startswith("*") or name in SIZED
+        if of.startswith("*") or (of == "i32" and name in SIZED)
     }
     made = triton.compile(
         ASTSource(kernel, signature, constexprs=constants, attrs=aligned),
@@ -152,6 +152,9 @@ def main() -> None:
         jobs += [(side, job) for job in convolutions(channels, side, stride)]
     for channels in CHANNELS if everything else CHANNELS[2:3]:
         jobs += [(0, job) for job in norms(channels)]
+    for kernel, given, warps in norms(1):  # an argument of 1 comes as a constant
+        ones = {name: 1 for name in INTEGERS.intersection(kernel.arg_names)}
+        jobs.append((1, (kernel, {**given, **ones}, warps)))
     for side, (kernel, given, warps) in jobs:
         told = [
             str(given[n]) for n in ("ACTIVATION", "EPILOGUE", "STRIDE") if n in given

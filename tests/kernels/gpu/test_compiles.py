@@ -10,13 +10,13 @@ KERNELS = {
     "forward_kernel": 5,
     "input_gradient_kernel": 1,
     "weight_gradient_kernel": 2,
-    "moments_kernel": 1,
-    "apply_kernel": 2,
-    "reduce_kernel": 2,
-    "backward_kernel": 2,
-    "join_kernel": 1,
-    "statistics_kernel": 2,
-    "slopes_kernel": 1,
+    "moments_kernel": 2,
+    "apply_kernel": 4,
+    "reduce_kernel": 4,
+    "backward_kernel": 4,
+    "join_kernel": 2,
+    "statistics_kernel": 4,
+    "slopes_kernel": 2,
 }
 
 
@@ -38,4 +38,5 @@ def test_all_kernels_compile_for_hopper_without_spills(tmp_path):
     spilled = [line for line in lines if line[5] != "0"]
     assert not spilled
     over_maps = ("moments_kernel", "apply_kernel", "reduce_kernel", "backward_kernel")
-    assert {line[6] for line in lines if line[0] in over_maps} == {"128"}
+    widest = {line[6] for line in lines if line[0] in over_maps and line[2] == "0"}
+    assert widest == {"128"}
