@@ -22,7 +22,7 @@ from ssdet.texts import printable
 # Package, what it is for, whether nothing works without it.
 PACKAGES = (
     ("torch", "training and inference", True),
-    ("torchvision", "JPEG decoding and crops", True),
+    ("torchvision", "JPEG decoding", True),
     ("h5py", "frame shards, features, predictions", True),
     ("pydantic", "config.yaml", True),
     ("safetensors", "published weights", True),

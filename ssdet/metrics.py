@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ssdet.ranks import descending_order, rows_ahead
+from ssdet.ranks import descending_order, ranks_of
 
 Array = npt.NDArray[Any]
 Ties = Literal["row_order", "grouped"]
@@ -66,13 +66,12 @@ def average_precision(
 
     def share(first: int) -> None:
         held = np.empty((width, len(scores)), scores.dtype)
-        space = np.empty(len(scores), dtype=np.int64)
         for start in range(first * width, classes, threads * width):
             block = slice(start, start + width)
             of_class = _class_major(scores[:, block], held)
             _refuse_nan(of_class, start)
             for number, own in enumerate(of_class, start):
-                ap[number] = _one_class(own, rows[number], ties, space)
+                ap[number] = _one_class(own, rows[number], ties)
 
     _in_threads(share, threads)
     return ap
@@ -111,10 +110,9 @@ def class_average_precision(
     ap = np.empty(len(scores))
 
     def share(first: int) -> None:
-        space = np.empty(scores.shape[1], dtype=np.int64)
         for number in range(first, len(scores), threads):
             rows = np.flatnonzero(positive[number])
-            ap[number] = _one_class(scores[number], rows, ties, space)
+            ap[number] = _one_class(scores[number], rows, ties)
 
     _in_threads(share, threads)
     return ap
@@ -146,18 +144,18 @@ def _in_threads(share: Callable[[int], None], threads: int) -> None:
         list(pool.map(share, range(threads)))
 
 
-def _one_class(scores: Array, rows: Array, ties: Ties, space: Array) -> float:
+def _one_class(scores: Array, rows: Array, ties: Ties) -> float:
     """AP of scores (N,), of which the rows (P,) are positive."""
     if not rows.size:
         return float("nan")
-    ahead = np.sort(rows_ahead(scores, rows, space))
+    ranks = ranks_of(scores, rows)
     hits = np.arange(1, rows.size + 1)
     if ties == "grouped":
         ranked = scores[descending_order(scores)]
         last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-        ahead = last[np.searchsorted(last, ahead)]  # end of each positive's run of ties
-        hits = np.searchsorted(ahead, ahead, side="right")
-    return float(np.mean(hits / (ahead + 1)))
+        ranks = last[np.searchsorted(last, ranks)]  # end of each positive's run of ties
+        hits = np.searchsorted(ranks, ranks, side="right")
+    return float(np.mean(hits / (ranks + 1)))
 
 
 def _mean(ap: Array, weight: Array) -> float:

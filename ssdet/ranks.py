@@ -1,8 +1,8 @@
-"""Ranks of a few rows among many, by falling score; equal scores keep the row order.
+"""Ranks by falling score; equal scores keep the row order.
 
 An average precision needs the ranks of a class's positive rows, a few in a hundred, and
-not the order of all others. Counting the rows in narrow bins gives most of a rank; only
-rows that share a bin with a wanted row are compared with it.
+not the order of all others. Sorting those few and counting how many rows fall between
+each two gives them: compiled code does that. Without a compiler all rows are sorted.
 """
 
 from __future__ import annotations
@@ -14,51 +14,26 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Counts = npt.NDArray[np.int64]
-FEW = 2**16  # rows that are sorted in one go
-BINS = 2**19  # the more, the fewer rows share one; half of them fit a level-2 cache
-PIECE = 2**15  # rows whose bins are computed in one go, within the cache
-SAMPLE = 4096  # rows that the width of the bins is chosen by
+FEW = 2**16  # rows that are sorted, lest PyTorch and the kernels are loaded for them
 
 
-def rows_ahead(scores: Array, rows: Array, space: Counts | None = None) -> Counts:
-    """Count, for some rows, the rows that rank before each of them.
+def ranks_of(scores: Array, rows: Array) -> Counts:
+    """Ranks of some rows, those of a stable sort of all.
 
     Args:
         scores: (N,), float32 or float64, no NaN.
-        rows: (P,), distinct row numbers.
-        space: (N,), to work in, for callers that ask more than once.
+        rows: (P,), distinct row numbers, rising.
 
     Returns:
-        (P,), from 0: the rank of each, as of a stable sort of all rows.
+        (P,), from 0, rising: not in the order of `rows`.
     """
-    width = _width(scores) if len(scores) > FEW else None
-    if width is None:
-        rank = np.empty(len(scores), dtype=np.int64)
-        rank[descending_order(scores)] = np.arange(len(scores))
-        return rank[rows]
-    bins = np.empty(len(scores), dtype=np.int64) if space is None else space
-    _fill_bins(bins, scores, *width)
-    own = bins[rows]
-    count = np.bincount(bins, minlength=BINS)
-    alike = count[own]
-    ahead = np.cumsum(count, out=count)[own] - alike  # all rows of better bins
-
-    wanted = np.zeros(BINS, dtype=np.bool_)
-    wanted[own] = True
-    near = np.flatnonzero(wanted[bins])
-    near_bins = bins[near]
-    # one wanted row of each bin is compared with the rows there, the others sorted
-    holder = np.empty(BINS, dtype=np.int32)
-    holder[own] = np.arange(len(rows))
-    ahead += _ahead_of_holders(scores, rows, near, holder[near_bins])
-    others = np.flatnonzero(holder[own] != np.arange(len(rows)))
-    if others.size:
-        wanted[:] = False
-        wanted[own[others]] = True
-        crowd = wanted[near_bins]
-        among = _ahead_among(scores, rows[others], near[crowd], near_bins[crowd])
-        ahead[others] += among
-    return ahead
+    if FEW < len(scores) < 2**31 and rows.size:
+        found = _compiled(scores, rows)
+        if found is not None:
+            return found
+    chosen = np.zeros(len(scores), dtype=np.bool_)
+    chosen[rows] = True
+    return np.flatnonzero(chosen[descending_order(scores)])
 
 
 def descending_order(scores: Array) -> Counts:
@@ -84,68 +59,20 @@ def descending_order(scores: Array) -> Counts:
     return order
 
 
-def _ahead_of_holders(scores: Array, rows: Array, near: Array, place: Array) -> Counts:
-    """How many of the rows `near` (M,) beat the holder of their bin, for all (P,).
+def _compiled(scores: Array, rows: Array) -> Counts | None:
+    """`ranks_of` by the compiled kernels; None without them."""
+    import torch
 
-    Args:
-        scores: (N,).
-        rows: (P,), wanted rows.
-        near: (M,), rows that share a bin with a wanted row.
-        place: (M,), which of `rows` holds that bin.
-    """
-    score, held = scores[near], scores[rows][place]
-    beats = score > held
-    tied = np.flatnonzero(score == held)
-    beats[tied] = near[tied] < rows[place[tied]]
-    return np.bincount(place[beats], minlength=len(rows))
+    from ssdet.kernels.compiled import call, covers
 
-
-def _ahead_among(scores: Array, rows: Array, near: Array, bins: Array) -> Counts:
-    """How many of the rows `near` (M,) of its bin beat each of some rows (P,).
-
-    Args:
-        scores: (N,).
-        rows: (P,), all of them among `near`.
-        near: (M,), rising: every row of some bins.
-        bins: (M,), their bins.
-    """
-    order = descending_order(scores[near])
-    bins = bins[order]
-    starts = np.append(True, bins[1:] != bins[:-1])
-    first = np.maximum.accumulate(np.where(starts, np.arange(bins.size), 0))
-    within = np.empty(near.size, dtype=np.int64)
-    within[order] = np.arange(near.size) - first
-    return np.asarray(within[np.searchsorted(near, rows)])
-
-
-def _width(scores: Array) -> tuple[Any, Any] | None:
-    """Score at which the first bin starts, and bins per score; None if all are alike.
-
-    A thousandth of the rows at either end share the first and the last bin, lest a few
-    outliers make all bins too wide.
-    """
-    sample = np.sort(scores[:: len(scores) // SAMPLE + 1])
-    sample = sample[np.isfinite(sample)]
-    if not sample.size:
+    all_scores = torch.from_numpy(np.ascontiguousarray(scores))
+    if not covers(all_scores):
         return None
-    edge = sample.size // 1000
-    low, high = sample[edge], sample[-1 - edge]
-    with np.errstate(over="ignore", divide="ignore"):
-        per_score = scores.dtype.type(BINS) / (high - low)
-    return (high, per_score) if 0 < per_score < np.inf else None
-
-
-def _fill_bins(bins: Counts, scores: Array, high: Any, per_score: Any) -> None:
-    """Write the bin of each row, 0 for the highest scores.
-
-    No row of a higher score is in a later bin, whatever the width: subtraction and
-    multiplication round monotonically.
-    """
-    place = np.empty(min(PIECE, len(scores)), dtype=scores.dtype)
-    with np.errstate(over="ignore"):
-        for start in range(0, len(scores), PIECE):
-            piece = scores[start : start + PIECE]
-            out = place[: len(piece)]
-            np.subtract(high, piece, out=out)
-            np.multiply(out, per_score, out=out)
-            bins[start : start + PIECE] = np.clip(out, 0, BINS - 1, out=out)
+    own = scores[rows]
+    order = descending_order(own)
+    best, row = torch.from_numpy(own[order]), torch.from_numpy(rows[order])
+    found = np.empty(len(rows), dtype=np.int64)
+    sizes = (len(scores), len(rows))
+    given = (all_scores, best, row, torch.from_numpy(found))
+    call("ranks", all_scores.dtype, *given, sizes)
+    return found

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssdet import ranks
+from tests.kernels.compiler import needs_compiler
 
 
 def ranks_of_all(scores):
@@ -17,8 +18,8 @@ def ranks_of_all(scores):
 
 def test_ranks_by_hand():
     scores = np.array([1.0, 3.0, 3.0, 2.0, 3.0])
-    assert ranks.rows_ahead(scores, np.array([0, 2, 4])).tolist() == [4, 1, 2]
-    assert ranks.rows_ahead(scores, np.array([], np.int64)).size == 0
+    assert ranks.ranks_of(scores, np.array([0, 2, 4])).tolist() == [1, 2, 4]
+    assert ranks.ranks_of(scores, np.array([], np.int64)).size == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -49,26 +50,49 @@ SPREADS = {
 }
 
 
-@pytest.mark.parametrize("share", [0.0005, 0.02, 0.9])
+@pytest.fixture
+def always_compiled(monkeypatch):
+    monkeypatch.setattr(ranks, "FEW", 0)
+
+
+@needs_compiler
+@pytest.mark.usefixtures("always_compiled")
+@pytest.mark.parametrize("share", [0.0005, 0.02, 0.9, 1.0])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("spread", SPREADS)
-def test_bins_change_nothing(monkeypatch, spread, dtype, share):
+def test_counting_gives_the_ranks_of_a_sort(spread, dtype, share):
     draws = np.random.default_rng(7)
     with np.errstate(over="ignore"):
         scores = SPREADS[spread](draws.normal(size=5000)).astype(dtype)
-    rows = draws.permutation(5000)[: int(5000 * share)]
-    expected = ranks_of_all(scores)[rows]
-    space = np.full(5000, -1)
-    monkeypatch.setattr(ranks, "FEW", 100)
-    monkeypatch.setattr(ranks, "PIECE", 999)
-    for bins in (2, 64, 2**14):
-        monkeypatch.setattr(ranks, "BINS", bins)
-        assert (ranks.rows_ahead(scores, rows) == expected).all()
-        assert (ranks.rows_ahead(scores, rows, space) == expected).all()
+    rows = np.sort(draws.permutation(5000)[: int(5000 * share)])
+    expected = np.sort(ranks_of_all(scores)[rows])
+    found = ranks._compiled(scores, rows)
+    assert found.tolist() == expected.tolist()
+    assert ranks.ranks_of(scores[::-1][::-1], rows).tolist() == found.tolist()
 
 
-def test_many_rows():
+@needs_compiler
+@pytest.mark.usefixtures("always_compiled")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_ranks_of_any_scores(dtype, data):
+    width = 8 * np.dtype(dtype).itemsize
+    numbers = st.floats(allow_nan=False, width=width)
+    few = st.sampled_from([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 1e-30, -1e-30])
+    scores = np.array(
+        data.draw(st.lists(numbers | few, min_size=1, max_size=60)), dtype
+    )
+    rows = sorted(data.draw(st.sets(st.integers(0, len(scores) - 1), min_size=1)))
+    expected = np.sort(ranks_of_all(scores)[rows])
+    assert ranks.ranks_of(scores, np.array(rows)).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("kernels", ["on", "off"])
+def test_many_rows(monkeypatch, kernels):
+    monkeypatch.setenv("SSDET_CPU_KERNELS", kernels)
     draws = np.random.default_rng(1)
     scores = draws.normal(size=2**17).astype(np.float32)
     rows = np.flatnonzero(draws.random(2**17) < 0.01)
-    assert (ranks.rows_ahead(scores, rows) == ranks_of_all(scores)[rows]).all()
+    expected = np.sort(ranks_of_all(scores)[rows])
+    assert (ranks.ranks_of(scores, rows) == expected).all()

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2.functional import resize
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -95,14 +94,27 @@ def apply_crop(video: Tensor, crop: Crop, size: int) -> Tensor:
         size: side of the result, in pixels.
 
     Returns:
-        (3, T, size, size) uint8, in the memory layout of `video`: bilinear with
-        antialiasing, as Pillow resizes.
+        (3, T, size, size) uint8, bilinear with antialiasing, as Pillow resizes; several
+        frames are in the memory layout of `video`.
     """
     images = video[..., *crop.part].transpose(0, 1)  # (T, 3, side, side)
-    images = resize(images, [size, size], InterpolationMode.BILINEAR, antialias=True)
+    images = _resized(images, size)
     if crop.flip:
         images = images.flip(-1)
     return images.transpose(0, 1)  # (3, T, size, size)
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    """Squares (T, 3, side, side) of another side, uint8."""
+    if images.shape[-1] == size:
+        return images
+    given = images
+    if images.device.type != "cpu":  # where PyTorch resizes no bytes
+        given = images.float()
+    resized = F.interpolate(
+        given, (size, size), mode="bilinear", align_corners=False, antialias=True
+    )
+    return resized if resized.dtype == torch.uint8 else resized.round_().byte()
 
 
 def test_crop(video: Tensor, size: int) -> Tensor:

@@ -4,16 +4,21 @@ HDF5 itself has checksums of headers, but of data only where they lie in chunks.
 small data set carries the CRC-32 of all its bytes as its attribute `crc32`; of a large
 one, parts that are read alone (a frame, a row, a video) have theirs in a data set or a
 column `crc32`. Files written before have none of these and are read unchecked.
+zlib-ng, where it is installed, computes the same ten times faster.
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
+
+try:
+    from zlib_ng.zlib_ng import crc32 as crc32_of_bytes
+except ImportError:  # slower, the same values
+    from zlib import crc32 as crc32_of_bytes
 
 NAME = "crc32"
 
@@ -23,7 +28,7 @@ def crc32(*arrays: npt.NDArray[Any]) -> int:
     value = 0
     for array in arrays:
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        value = zlib.crc32(data.data, value)
+        value = crc32_of_bytes(data.data, value)
     return value
 
 
@@ -34,7 +39,8 @@ def crc32_of_rows(array: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
     data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     step = len(data) // len(array)
     starts = range(0, len(data), step)
-    return np.array([zlib.crc32(data[at : at + step]) for at in starts], np.uint32)
+    sums = [crc32_of_bytes(data[at : at + step]) for at in starts]
+    return np.array(sums, np.uint32)
 
 
 def seal(dataset: h5py.Dataset) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from zlib import crc32
 
 import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
+from ssdet.data.checksums import crc32_of_bytes
 from ssdet.data.jpeg import decode_jpegs
 from ssdet.data.short_gop import decode_packets
 
@@ -58,7 +58,7 @@ def read_jpegs(
     expected = [int(stored[wanted[at[0]] - lowest]) for at in shown if len(stored)]
 
     def decode(size: Size, device: torch.device) -> Iterator[Tensor]:
-        if expected and expected != list(map(crc32, files)):
+        if expected and expected != list(map(crc32_of_bytes, files)):
             raise ValueError("its bytes are not those that were written")
         yield from decode_jpegs(files, size, device)
 
@@ -97,7 +97,7 @@ def read_packets(data: Data, first: int, wanted: list[int], gop: int) -> CodedFr
 
     def decode(size: Size, device: torch.device) -> Iterator[Tensor]:
         for packet, picture in zip(packets, needed, strict=True):
-            if crc32(packet) != checksums[picture]:
+            if crc32_of_bytes(packet) != checksums[picture]:
                 raise ValueError("its bytes are not those that were written")
         for shown in decode_packets(packets, [p in positions for p in needed], size):
             yield torch.from_numpy(shown).to(device)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 
 from ssdet.config import StoredFrames
+from ssdet.data.checksums import crc32_of_bytes
 from ssdet.data.frame_folder import FrameFolder
 from ssdet.data.frame_shard import PackedVideo
 from ssdet.data.picture_sources import (
@@ -142,7 +142,7 @@ def _pack_source(job: PackJob, source: Source) -> PackedVideo | Failed:
         def store(data: bytes, copies: int) -> None:
             offsets.extend([file.tell()] * copies)
             lengths.extend([len(data)] * copies)
-            checksums.extend([crc32(data)] * copies)
+            checksums.extend([crc32_of_bytes(data)] * copies)
             file.write(data)
 
         for end_s, code in source.frames():

@@ -16,6 +16,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,11 +127,13 @@ def built() -> Path:
 
 
 def _compile(compiler: str, sources: list[Path], folder: Path, path: Path) -> None:
-    objects = []
-    for source in sources:
-        if source.suffix == ".cpp":
-            objects.append(str(folder / f"{source.stem}.o"))
-            _run(compiler, *FLAGS, "-fopenmp", "-c", str(source), "-o", objects[-1])
+    def compiled(source: Path) -> str:
+        made = str(folder / f"{source.stem}.o")
+        _run(compiler, *FLAGS, "-fopenmp", "-c", str(source), "-o", made)
+        return made
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = pool.map(compiled, [each for each in sources if each.suffix != ".h"])
     # without -fopenmp: the threads are to be those of PyTorch, which is loaded already
     made = folder / path.name
     _run(compiler, "-shared", *objects, "-o", str(made))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +14,7 @@ from ssdet.models.pieces import set_frames_at_once
 # for all at once. So 1 GB for the longest video of Charades (466), 10 GB for 4,184.
 FRAMES_AT_ONCE = 32
 PRECISIONS = ("auto", "bf16", "fp32")
+TRIM_THRESHOLD, MMAP_MAX = -1, -4  # glibc's numbers of what mallopt sets
 
 
 def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
@@ -37,3 +41,23 @@ def place(model: nn.Module, device: torch.device) -> None:
 def channels_last(video: Tensor) -> Tensor:
     """The memory layout in which depthwise convolutions are fast."""
     return video.contiguous(memory_format=torch.channels_last_3d)
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep what is freed, for what is allocated next.
+
+    By default it goes back to the system, and each large map comes in pages that must
+    be cleared first. Without that a step on a CPU takes a fifth less time at full size,
+    and the process some 10 % more memory.
+
+    Returns:
+        Whether it could: not with another C library, nor where the environment sets
+        glibc's allocator.
+    """
+    if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, -1))

@@ -34,7 +34,7 @@ from ssdet.stage import Interrupted, StageError
 from ssdet.train.averages import Best, RunningAverage
 from ssdet.train.checkpoint import Rolling, Stateful, metrics_path, resume_folder
 from ssdet.train.distributed import Whole
-from ssdet.train.execution import autocast, place
+from ssdet.train.execution import autocast, keep_freed_memory, place
 from ssdet.train.interrupt import EXIT_STATUS, catch_signals
 from ssdet.train.metrics_log import MetricsLog
 from ssdet.train.optimizer import build_optimizer, clip_gradients, set_rate
@@ -109,6 +109,8 @@ def train(
         freeze_norms(model)
     if args.activation_checkpointing:
         recompute_blocks(model)
+    if world.device.type == "cpu":
+        keep_freed_memory()
     place(model, world.device)
     optimizer = build_optimizer(model, config, factor)
     average = None if config.ema is None else RunningAverage(model, config.ema)

@@ -1,10 +1,21 @@
 """A bit that turned in stored data is noticed; files without checksums are read."""
 
+import zlib
+
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ssdet.data.checksums import NAME, crc32, crc32_of_rows, seal, sealed
+from ssdet.data.checksums import (
+    NAME,
+    crc32,
+    crc32_of_bytes,
+    crc32_of_rows,
+    seal,
+    sealed,
+)
 from ssdet.data.feature_store import FeatureStore
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.predictions import Predictions
@@ -18,6 +29,12 @@ def test_the_check_value_of_the_algorithm():
     digits = np.frombuffer(b"123456789", np.uint8)
     assert crc32(digits) == crc32(digits[:4], digits[4:]) == 0xCBF43926
     assert crc32() == crc32(np.zeros((0, 3))) == 0
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_zlib_gives_the_same(data, before):
+    """Whichever library computes: files are read where the other is installed."""
+    assert crc32_of_bytes(data, before) == zlib.crc32(data, before)
 
 
 def test_rows_have_a_sum_each():
