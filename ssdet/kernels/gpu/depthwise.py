@@ -141,7 +141,9 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if gradients[0] is None:
+            return None, None, None, None
         x, weight = ctx.saved_tensors
         gradient = gradients[0].to(x.dtype).contiguous(memory_format=LAST)
         to_x = to_weight = None

@@ -42,7 +42,7 @@ def moments_kernel(
         there = known & (place < left)
         value = tl.load(x + first + place, there, 0.0).to(ARITHMETIC)
         apart = tl.where(there, value - mean, 0.0)
-        mean += apart / (step + 1)
+        mean += apart * (1.0 / tl.cast(step + 1, ARITHMETIC))  # divides but once
         square += apart * (value - mean)
         place += ROWS * WIDE
     met = (left - begun + (ROWS * WIDE - 1)) // (ROWS * WIDE)
