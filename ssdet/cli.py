@@ -15,6 +15,7 @@ from ssdet.commands import (
     doctor_data,
     evaluate,
     export,
+    predict,
     provenance,
 )
 from ssdet.texts import printable
@@ -37,6 +38,7 @@ PACKAGES = (
 ENOUGH_DISK_GB = 5
 # They import what they need when they run: doctor must start without any of it.
 COMMANDS = {
+    "predict": (predict, "what a trained detector finds in video files"),
     "evaluate": (evaluate, "score predictions, a submission or detected segments"),
     "benchmark": (benchmark, "run what this program's speed is claimed by"),
     "convert": (convert, "X3D weights from and to others"),

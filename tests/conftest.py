@@ -58,6 +58,14 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def chain(tiny, tmp_path_factory):
+    """Every file of one two-stream model on them; tests change copies."""
+    from tests.streams import make_streams
+
+    return make_streams(tiny, tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture(scope="session")
 def spot_folder(tmp_path_factory):
     """Features of others for SPOT, with labels and inventory; tests change copies."""
     from tests.train.spot_runs import make_folder

@@ -17,11 +17,15 @@ from collections import Counter
 from math import ceil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from ssdet import cli
+from ssdet.data.predictions import Predictions
 from ssdet.data.synthetic_ids import planned_ids
 from ssdet.report.stage_graph import FEEDS
+from ssdet.train.checkpoint import load_checkpoint
 from tests.report_pages import look_through
 from tests.tiny import tiny_config
 
@@ -744,6 +748,21 @@ def test_the_papers_tables_are_made_of_what_there_is(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+def assert_predicted_alike(path, folder):
+    """See that `ssdet predict` gives the logits of a file of the stage predict."""
+    with Predictions(path) as known:
+        checkpoint = folder / known.provenance["parents"]["checkpoint"]["path"]
+        if load_checkpoint(checkpoint)["stage"] == "head":
+            return  # reads features alone
+        videos = folder / RESULTS / "synthetic" / "charades" / "videos"
+        files = [str(videos / f"{name}.mp4") for name in known.video_ids]
+        out = folder / "new.h5"
+        assert cli.main(["predict", str(checkpoint), *files, "--logits", str(out)]) == 0
+        with Predictions(out) as new:
+            for name in known.video_ids:
+                assert np.array_equal(new[name][0], known[name][0]), path.name
+
+
 def test_the_whole_chain_runs(tmp_path, subtests):
     """From no files at all to every result, table and figure; then reruns."""
     status, said = snakemake(tmp_path, "demo")
@@ -791,6 +810,10 @@ def test_the_whole_chain_runs(tmp_path, subtests):
     assert named >= {
         f"{RESULTS}/{s}/inventory.csv" for s in ("charades", "kinetics400")
     }
+
+    # Files that no data set knows are predicted as those of the set were.
+    for path in sorted((folder / "charades" / "predictions").glob("*.h5")):
+        assert_predicted_alike(path, tmp_path)
 
     # A checkpoint that was tampered with.
     copy = tmp_path / "copy" / RESULTS

@@ -6,7 +6,7 @@ Source: spec of SSDet, section 4 (test); spec of Coarse-Fine, sections 3.4 and 1
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from ssdet.provenance import Parent, now
 from ssdet.stage import StageError, run
 from ssdet.train import setup
 from ssdet.train.checkpoint import load_checkpoint
+from ssdet.train.detectors import Detector
 from ssdet.train.inference import (
     Inference,
     inference_arguments,
@@ -30,6 +31,7 @@ from ssdet.train.inference import (
     prepare,
 )
 from ssdet.train.whole_video import (
+    View,
     predict_both_with_grid,
     predict_fine,
     predict_slow,
@@ -39,6 +41,7 @@ from ssdet.train.whole_video import (
 
 REVISION = 2
 SECTIONS = ("dataset", "frames", "spatial", "sampling", "predict")
+Predictor = Callable[[VideoRecord, Timeline], tuple[Any, ...]]
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -92,24 +95,12 @@ def detector_predictions(args: argparse.Namespace) -> Predicted:
     """
     cfg = PredictConfig.model_validate_json(args.predict)
     job = prepare(args, "testing")
-    stage = job.checkpoint["stage"]
-    predict: Callable[[VideoRecord, Timeline], tuple[Any, ...]]
     parents: dict[str, Parent] = {"frames": job.videos.store.as_parent()}
-    if isinstance(job.model, CoarseFine):
-        features = None if stage == "coarse" else fine_features(args, job)
-        if features is not None:
-            parents |= {f"features/{path.name}": path for path in features.paths}
-        compat = job.checkpoint["config"][stage]["compat"]
-        predict = partial(predict_with_grid, job.view, features, compat, job.model)
-    elif isinstance(job.model, EndToEnd):
-        compat = job.checkpoint["config"][stage]["compat"]
-        predict = partial(predict_both_with_grid, job.view, compat, job.model)
-    elif isinstance(job.model, SlowFast):
-        predict = partial(predict_slowfast, job.view, job.model)
-    elif stage == "slow":
-        predict = partial(predict_slow, job.view, job.model)
-    else:
-        predict = partial(predict_fine, job.view, job.model, alignment=cfg.alignment)
+    features = None
+    if job.checkpoint["stage"] == "coarse_fine":
+        features = fine_features(args, job)
+        parents |= {f"features/{path.name}": path for path in features.paths}
+    predict = predictor(job.model, job.checkpoint, job.view, features, cfg.alignment)
     records = job.videos.of("testing")
 
     def rows() -> Iterator[Any]:
@@ -120,6 +111,40 @@ def detector_predictions(args: argparse.Namespace) -> Predicted:
                 bar.advance(1)
 
     return Predicted(job.classes, job.view.device, parents, rows())
+
+
+def predictor(
+    model: Detector,
+    checkpoint: Mapping[str, Any],
+    view: View,
+    features: FeatureStore | None,
+    alignment: str,
+) -> Predictor:
+    """What gives the logits of a whole video, by the kind of detector.
+
+    Args:
+        model: the detector, in evaluation mode.
+        checkpoint: of which it was rebuilt.
+        view: how it sees the video.
+        features: of the fine stream, for the stage coarse_fine; else None.
+        alignment: see `predict_fine`.
+
+    Returns:
+        A function of a video and its clock: logits (T, K), times (T,) in seconds, and
+        of detectors that choose frames, which.
+    """
+    stage = checkpoint["stage"]
+    if isinstance(model, CoarseFine):
+        compat = checkpoint["config"][stage]["compat"]
+        return partial(predict_with_grid, view, features, compat, model)
+    if isinstance(model, EndToEnd):
+        compat = checkpoint["config"][stage]["compat"]
+        return partial(predict_both_with_grid, view, compat, model)
+    if isinstance(model, SlowFast):
+        return partial(predict_slowfast, view, model)
+    if stage == "slow":
+        return partial(predict_slow, view, model)
+    return partial(predict_fine, view, model, alignment=alignment)
 
 
 def fine_features(args: argparse.Namespace, job: Inference) -> FeatureStore:

@@ -75,6 +75,8 @@ def main(argv: list[str] | None = None) -> None:
             fine=args.fine,
             fine_sha256=features.attributes["checkpoint_sha256"],
             features_made=identity(features),
+            pool=features.attributes["pool"],
+            features_dtype=features.attributes["dtype"],
         )
         torch.manual_seed(args.seed)
         config = ModelConfig.model_validate_json(args.model)

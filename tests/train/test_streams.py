@@ -13,44 +13,13 @@ from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import Predictions
 from ssdet.data.sampling import Timeline
 from ssdet.evaluate import predict
-from ssdet.features import extract
 from ssdet.stage import StageError
-from ssdet.train import checkpoint, coarse_fine, fine, pretrain
+from ssdet.train import checkpoint, coarse_fine, fine
 from ssdet.train.checkpoint import load_checkpoint
 from ssdet.train.detection import DetectionSet
 from ssdet.train.setup import Videos, hold_out
 from ssdet.train.weights import start_from
 from ssdet.train.whole_video import coarse_fine_times
-
-
-@pytest.fixture(scope="module")
-def chain(tiny, tmp_path_factory):
-    """Folder with every file of one two-stream model."""
-    folder = tmp_path_factory.mktemp("chain")
-    pretrain.main(tiny.pretrain(folder / "pretrain.pt"))
-    fine.main(tiny.fine(folder / "fine.pt", folder / "pretrain.pt"))
-    for split in ("training", "testing"):
-        for shard in range(tiny.shards):
-            extract.main(
-                tiny.extract(
-                    folder / split / f"shard-{shard:03d}.h5",
-                    folder / "fine.pt",
-                    split,
-                    shard,
-                )
-            )
-    coarse_fine.main(
-        tiny.coarse_fine(
-            folder / "coarse_fine.pt", folder / "pretrain.pt", folder / "training"
-        )
-    )
-    predict.main(tiny.predict(folder / "fine.h5", folder / "fine.pt"))
-    predict.main(
-        tiny.predict(
-            folder / "coarse_fine.h5", folder / "coarse_fine.pt", folder / "testing"
-        )
-    )
-    return folder
 
 
 def test_fine_tuning_starts_from_the_pretraining_with_a_fresh_classifier(chain):
