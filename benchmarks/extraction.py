@@ -4,31 +4,34 @@
 
 Every side decodes the same H.264 videos of 854 x 480, generated or given, with one
 thread, scales them to a short side of 256, bilinearly, and stores JPEG: ours in one
-shard, as the stage `extract_frames` does; *PyAV, Pillow* in a file for each frame; the
-program ffmpeg (Debian's package of that name; without it this side is left out) too.
-Times are of a frame, those of child processes included, all in the page cache.
+shard, as the stage `extract_frames` does; *PyAV, Pillow* in a file for each frame, in
+the plain way (`rgb24`, the quality 90); the program ffmpeg (Debian's package of that
+name; without it this side is left out) too. Times are of a frame, those of child
+processes included, all in the page cache.
 
-Checked first: every side has every frame, and the files of Pillow are, byte for byte,
-those in the shard. PSNR is over all frames and channels, against what the side's own
-scaling gives before coding. The quality of ffmpeg is the one nearest to ours in bytes;
-its PSNR at just as many bytes lies on the line through two qualities (PSNR against the
-logarithm of bytes). Whether ours is at least as high is printed: the quantisation of
-Pillow is that of the JPEG standard, made for the eye, that of ffmpeg is flatter.
+Checked first: every side has every frame, and what ours codes is, but for a level, what
+PyAV gives as `rgb24`. PSNR is over all frames and channels, against what the side's own
+scaling gives before coding: it judges the coding alone. The qualities of ffmpeg are
+whole numbers and far apart: the next ones with more and with fewer bytes than ours are
+measured. At just as many bytes, its PSNR and time lie on the line through the two
+(against the logarithm of bytes); both are printed beside ours.
 """
 
 import io
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 import h5py
 import numpy as np
+from av.video.reformatter import Interpolation
 from clips import RATE, scene
 from PIL import Image
 from side_by_side import finish, in_turn, options, show, show_facts, summary
@@ -37,13 +40,15 @@ from ssdet.config import StoredFrames
 from ssdet.data.frame_shard import write_frames
 from ssdet.data.frames import coding
 from ssdet.data.pack import Failed, PackJob, pack_video
-from ssdet.data.video import Video, picture, probe, rotation, target_size
+from ssdet.data.scaler import Scaler
+from ssdet.data.video import Video, probe, target_size
 from ssdet.files import sha256
 
 VIDEOS, FRAMES = 2, 240
 HEIGHT, WIDTH, SIDE, QUALITY = 480, 854, 256, 90
 QUALITIES = range(1, 32)  # of ffmpeg: 1 is the best
-OURS, PILLOW, FFMPEG = "ours, one shard", "PyAV, Pillow, files", "ffmpeg, files"
+OURS, PILLOW = "ours, one shard", "PyAV, Pillow, files"
+LARGER, SMALLER = "ffmpeg, files, larger", "ffmpeg, files, smaller"
 STORED = StoredFrames(short_side=SIDE, shard_videos=64, jpeg_quality=QUALITY)
 Frames = Iterable[np.ndarray]
 
@@ -103,7 +108,7 @@ def ours(sources: Sequence[Source], folder: Path) -> None:
 def pillow(sources: Sequence[Source], folder: Path) -> None:
     """A file for each frame, by Pillow."""
     for source in sources:
-        for number, image in enumerate(scaled(source)):
+        for number, image in enumerate(scaled_plainly(source)):
             path = folder / f"{source.name}_{number:06d}.jpg"
             Image.fromarray(image).save(path, "JPEG", quality=QUALITY)
 
@@ -137,9 +142,26 @@ def command(source: Source) -> list[str]:
 def scaled(source: Source) -> Frames:
     """The frames of a video as ours scales them, (H, W, 3)."""
     width, height = source.size
+    scale = Scaler(height, width, 0)
     with Video(source.path) as video:
         for shown in video.frames():
-            yield picture(shown.frame, height, width, rotation(shown.frame))
+            yield np.asarray(scale(shown.frame))
+
+
+def scaled_plainly(source: Source) -> Frames:
+    """The frames of a video as PyAV makes RGB of them, (H, W, 3)."""
+    width, height = source.size
+    bilinear = (
+        Interpolation.BILINEAR
+        | Interpolation.ACCURATE_RND
+        | Interpolation.FULL_CHR_H_INT
+    )
+    with av.open(str(source.path)) as container:
+        container.streams.video[0].thread_type = "NONE"
+        for frame in container.decode(video=0):
+            yield frame.reformat(
+                width, height, "rgb24", interpolation=bilinear, threads=1
+            ).to_ndarray()
 
 
 def scaled_by_ffmpeg(source: Source) -> Frames:
@@ -187,51 +209,61 @@ def judged(
     return size / frames, float(10 * np.log10(255**2 * values / error))
 
 
-def matched(
+def around(
     sources: Sequence[Source], folder: Path, size: float
-) -> tuple[int, float, float, float]:
-    """The quality of ffmpeg nearest in bytes, its bytes and PSNR, PSNR at just `size`.
+) -> dict[str, dict[str, float]]:
+    """The qualities of ffmpeg whose bytes are next to `size`, and what they give.
 
     Raises:
         SystemExit: no quality gives as many bytes.
     """
-    before = None
+    before: dict[str, float] = {}
     for quality in QUALITIES:
         ffmpeg(sources, folder, quality)
         files = partial(in_files, folder=folder)
-        found = quality, *judged(sources, files, scaled_by_ffmpeg)
-        if found[1] <= size:
-            break
-        before = found
-    if before is None or found[1] > size:
-        raise SystemExit(f"no quality of ffmpeg has about {size:.0f} bytes a frame")
-    share = np.log(size / found[1]) / np.log(before[1] / found[1])
-    psnr = found[2] + share * (before[2] - found[2])
-    nearest = min((before, found), key=lambda one: abs(np.log(one[1] / size)))
-    return *nearest, float(psnr)
+        found, psnr = judged(sources, files, scaled_by_ffmpeg)
+        facts = {"bytes": found, "psnr_db": psnr, "quality": quality}
+        if found <= size and before:
+            return {LARGER: before, SMALLER: facts}
+        before = facts
+    raise SystemExit(f"no qualities of ffmpeg are around {size:.0f} bytes a frame")
+
+
+def at_equal_bytes(
+    known: Mapping[str, Mapping[str, Any]], rows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, float]:
+    """PSNR and time of ffmpeg at as many bytes as ours; prints those of both."""
+    size, more, fewer = (known[name]["bytes"] for name in (OURS, LARGER, SMALLER))
+    share = float(np.log(size / fewer) / np.log(more / fewer))
+    found = {}
+    for what, values in (("psnr_db", known), ("processor_ms", rows)):
+        own, large, small = (float(values[n][what]) for n in (OURS, LARGER, SMALLER))
+        found[what] = small + share * (large - small)
+        print(f"{what} at equal bytes: ours {own:.2f}, ffmpeg {found[what]:.2f}")
+    return found
 
 
 def check(sources: Sequence[Source], folder: Path) -> dict[str, dict[str, float]]:
     """Run all sides once and compare; what is known of each."""
-    parts = {name: folder / name for name in (OURS, PILLOW, FFMPEG)}
+    parts = {name: folder / name for name in (OURS, PILLOW, LARGER, SMALLER)}
     for part in parts.values():
         part.mkdir()
     ours(sources, parts[OURS])
     pillow(sources, parts[PILLOW])
     for source in sources:
-        both = in_shard(source, parts[OURS]), in_files(source, parts[PILLOW])
-        assert all(one == two for one, two in zip(*both, strict=True)), source.name
-    shard = partial(in_shard, folder=parts[OURS])
-    size, psnr = judged(sources, shard, scaled)
-    known = {name: {"bytes": size, "psnr_db": psnr} for name in (OURS, PILLOW)}
+        for one, two in zip(scaled(source), scaled_plainly(source), strict=True):
+            assert np.abs(one.astype(int) - two).max() <= 1, source.name
+    known = {}
+    files = {OURS: in_shard, PILLOW: in_files}
+    for name, coded in files.items():
+        plain = scaled if name == OURS else scaled_plainly
+        size, psnr = judged(sources, partial(coded, folder=parts[name]), plain)
+        known[name] = {"bytes": size, "psnr_db": psnr}
     if shutil.which("ffmpeg") is None:
         print("no program ffmpeg: that side is left out")
     else:
-        quality, bytes_, own, same = matched(sources, parts[FFMPEG], size)
-        known[FFMPEG] = {"bytes": bytes_, "psnr_db": own, "quality": quality}
-        known[FFMPEG]["psnr_at_our_bytes_db"] = same
-        verdict = "no lower" if psnr >= same else "lower"
-        print(f"at equal bytes ours has {psnr:.2f} dB, ffmpeg {same:.2f}: {verdict}")
+        known |= around(sources, parts[SMALLER], known[OURS]["bytes"])
+        ffmpeg(sources, parts[LARGER], int(known[LARGER]["quality"]))
     for name, facts in known.items():
         facts["files"] = len(list(parts[name].iterdir()))
         said = ", ".join(f"{value:.5g} {what}" for what, value in facts.items())
@@ -254,16 +286,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             PILLOW: partial(pillow, sources, folder / PILLOW),
             OURS: partial(ours, sources, folder / OURS),
         }
-        if FFMPEG in known:
-            quality = int(known[FFMPEG]["quality"])
-            calls[FFMPEG] = partial(ffmpeg, sources, folder / FFMPEG, quality)
+        for name in (LARGER, SMALLER) if LARGER in known else ():
+            quality = int(known[name]["quality"])
+            calls[name] = partial(ffmpeg, sources, folder / name, quality)
         frames = sum(source.frames for source in sources)
         times = in_turn(calls, args.rounds, warm_up=False)  # the check was one
         rows = summary(times, *(name for name in calls if name != OURS), per=frames)
     show("a frame", rows)
     for name, row in rows.items():
         print(f"{name}: {1000 / row['processor_ms']:.0f} frames/s of processor time")
-    finish(args.json, "extraction", {"frames": frames, "known": known, "sides": rows})
+    equal = at_equal_bytes(known, rows) if LARGER in known else {}
+    results = {"frames": frames, "known": known, "sides": rows, "at_our_bytes": equal}
+    finish(args.json, "extraction", results)
 
 
 if __name__ == "__main__":

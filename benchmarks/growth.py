@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from side_by_side import finish, options, peak_mb, processor_s, show_facts
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -47,7 +48,7 @@ TABLE = {"format": "table", "segments": "refuse"}
 def noise_jpeg():
     """A picture of noise as a JPEG file."""
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    return encode_jpeg(noise, 90)
+    return encode_jpeg(Image.fromarray(noise), 90)
 
 
 def write_store(folder, videos, frames):

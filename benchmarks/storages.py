@@ -20,6 +20,7 @@ from zlib import crc32
 import numpy as np
 import torch
 from clips import CLIP, HEIGHT, RATE, WIDTH, following, scene
+from PIL import Image
 from side_by_side import finish, in_turn, options, show, show_facts, summary
 
 from ssdet.config import StoredFrames
@@ -27,7 +28,8 @@ from ssdet.data.frame_shard import PackedVideo, write_frames
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.frames import coding
 from ssdet.data.pack import encoder
-from ssdet.data.video import Video, picture, rotation, target_size
+from ssdet.data.scaler import Scaler
+from ssdet.data.video import Video, rotation, target_size
 
 VIDEOS, FRAMES, CLIPS = 3, 240, 8
 CODED = 64  # frames of each video whose coding is timed
@@ -54,7 +56,8 @@ def of_files(paths):
             frames = []
             for shown in islice(video.frames(), FRAMES):
                 size = target_size(shown.frame.height, shown.frame.width, HEIGHT)
-                frames.append(picture(shown.frame, *size, rotation(shown.frame)))
+                scale = Scaler(*size, rotation(shown.frame))
+                frames.append(np.asarray(scale(shown.frame)))
         found.append(np.stack(frames))
     return found
 
@@ -62,7 +65,7 @@ def of_files(paths):
 def code(frames, stored):
     """The coded frames of a video."""
     encode = encoder(stored)
-    return [encode(frame) for frame in frames]
+    return [encode(Image.fromarray(frame)) for frame in frames]
 
 
 def write(folder, videos, stored):

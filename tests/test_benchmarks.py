@@ -159,7 +159,12 @@ def test_extraction(program, run, capsys):
     if shutil.which("ffmpeg") is None:
         assert "no program ffmpeg" in capsys.readouterr().out
     else:
-        assert sides["ffmpeg, files"]["files"] == 5
+        larger, smaller = (sides[f"ffmpeg, files, {n}"] for n in ("larger", "smaller"))
+        assert larger["files"] == smaller["files"] == 5
+        own = sides["ours, one shard"]["bytes"]
+        assert smaller["bytes"] <= own < larger["bytes"]
+        psnr = found["at_our_bytes"]["psnr_db"]
+        assert smaller["psnr_db"] <= psnr < larger["psnr_db"]
 
 
 GROWING = {

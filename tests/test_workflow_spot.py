@@ -19,14 +19,25 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_plan_on_stored_features(tmp_path):
-    """One stream makes the features of all videos; no other is trained."""
+STAGES = ("pretrain_spot", "train_spot", "detect_spot", "evaluate_segments")
+
+
+def test_plan_on_features_of_a_network_that_saw_no_labels(tmp_path):
     jobs = plan(tmp_path, f"{RESULTS}/charades_spot_50.json")
-    stages = ("pretrain_spot", "train_spot", "detect_spot", "evaluate_segments")
-    for stage in ("pretrain", "train_fine", *stages):
+    for stage in ("pretrain", *STAGES):
+        assert jobs[stage] == 1, stage
+    assert jobs["extract_pretrained"] >= 2
+    assert not jobs["train_fine"] and not jobs["extract_features"]
+
+
+def test_plan_on_features_of_a_detector(tmp_path):
+    """One stream makes the features of all videos; no other is trained."""
+    config = changed(tmp_path, spot={"features": {"stage": "fine"}})
+    jobs = plan(tmp_path, f"{RESULTS}/charades_spot_50.json", config=config)
+    for stage in ("pretrain", "train_fine", *STAGES):
         assert jobs[stage] == 1, stage
     assert jobs["extract_features"] >= 2
-    assert not jobs["train_coarse_fine"]
+    assert not jobs["train_coarse_fine"] and not jobs["extract_pretrained"]
 
 
 def test_shares_have_one_pretraining(tmp_path):
@@ -47,7 +58,7 @@ def test_plan_of_the_table_of_all_shares_and_seeds(tmp_path):
         spot={"report": {"variants": ["supervised"], "datasets": ["charades"]}},
     )
     jobs = plan(tmp_path, f"{RESULTS}/tables/spot_charades.md", config=config)
-    assert [jobs[rule] for rule in ("pretrain", "train_fine", "spot_table")] == [1] * 3
+    assert [jobs[rule] for rule in ("pretrain", "spot_table")] == [1] * 2
     assert jobs["pretrain_spot"] == 2
     assert jobs["train_spot"] == jobs["evaluate_segments"] == 8
     everything = plan(tmp_path, config=config)

@@ -12,7 +12,8 @@ import pytest
 
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.predictions import Predictions
-from ssdet.data.video import Video, picture
+from ssdet.data.scaler import Scaler
+from ssdet.data.video import Video
 from ssdet.evaluate import predict
 from ssdet.train import pretrain
 from tests.test_workflow import RESULTS, changed, snakemake
@@ -82,4 +83,5 @@ def source(folder, video_id):
     """The frames of a video file, as they are shown."""
     with Video(folder / f"{video_id}.mp4") as video:
         frames = [shown.frame for shown in video.frames()]
-        return np.stack([picture(f, f.height, f.width, 0) for f in frames]).astype(int)
+        scale = Scaler(frames[0].height, frames[0].width, 0)
+        return np.stack([np.asarray(scale(frame), int) for frame in frames])

@@ -22,7 +22,7 @@ from ssdet.files import only_one, sha256
 from ssdet.progress import Progress
 from ssdet.provenance import block, now
 
-REVISION = 1
+REVISION = 2
 SHOWN = 20  # videos in a message
 
 log = logging.getLogger(__name__)

@@ -125,7 +125,8 @@ def _pack(job: PackJob) -> PackedVideo | Failed:
 def encoder(stored: StoredFrames) -> Encode:
     """What codes the pictures of one video, in order."""
     if stored.video is not None:
-        return GopEncoder(stored.video.gop, stored.video.crf)
+        code = GopEncoder(stored.video.gop, stored.video.crf)
+        return lambda picture: code(np.asarray(picture))
     assert stored.jpeg_quality is not None
     return partial(encode_jpeg, quality=stored.jpeg_quality)
 

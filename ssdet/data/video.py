@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ssdet.data.picture_size import PIXELS
 from ssdet.data.time_order import in_order
 
@@ -34,8 +31,6 @@ CLOSED = {
     "protocol_whitelist": "file",
 }
 LIMITS = {"max_pixels": str(PIXELS)}  # of decoders
-
-Picture = NDArray[np.uint8]
 
 
 class VideoError(ValueError):
@@ -279,34 +274,6 @@ def target_size(height: int, width: int, short_side: int) -> tuple[int, int]:
             f" {short_side} they would be too long ({long_side})"
         )
     return (short_side, long_side) if height < width else (long_side, short_side)
-
-
-def picture(frame: av.VideoFrame, height: int, width: int, turn: int) -> Picture:
-    """A frame as RGB (H, W, 3), scaled to a height and width, then turned upright.
-
-    Scaling is bilinear, with support that grows when the frame shrinks (antialiased).
-    Pixels count as squares, whatever aspect the file states for them.
-    # ASSUME: as the programs do that write frames to images (spec of SSDet, section 2).
-
-    Args:
-        frame: as decoded.
-        height: pixels, before turning.
-        width: pixels, before turning.
-        turn: degrees clockwise, as given by `rotation`.
-    """
-    from av.video.reformatter import Interpolation
-
-    scaled = frame.reformat(
-        width=width,
-        height=height,
-        format="rgb24",
-        interpolation=Interpolation.BILINEAR
-        | Interpolation.ACCURATE_RND
-        | Interpolation.FULL_CHR_H_INT,
-        threads=1,
-    )
-    image = np.rot90(scaled.to_ndarray(), k=-(turn // 90))
-    return np.ascontiguousarray(image, dtype=np.uint8)
 
 
 def _see_short(seconds: float) -> None:

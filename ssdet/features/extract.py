@@ -1,4 +1,6 @@
-"""Cache what a fine-tuned detector sees: features and logits of whole videos.
+"""Cache what a network sees: features and logits of whole videos.
+
+The network is a single-stream detector, or one that is only pretrained.
 
 Source: spec of Coarse-Fine, sections 3.2 and 3.3.
 """
@@ -22,6 +24,7 @@ from ssdet.progress import Progress
 from ssdet.provenance import now
 from ssdet.stage import StageError, run
 from ssdet.train import setup
+from ssdet.train.detectors import PRETRAINED, STAGES
 from ssdet.train.execution import autocast, channels_last
 from ssdet.train.inference import inference_arguments, inference_block, prepare
 from ssdet.train.whole_video import View
@@ -43,12 +46,12 @@ def main(argv: list[str] | None = None) -> None:
     args = arguments().parse_args(argv)
     started = now()
     cfg = FeaturesConfig.model_validate_json(args.features)
-    job = prepare(args, args.split)
+    job = prepare(args, args.split, (*STAGES, PRETRAINED))
     model, stage = job.model, job.checkpoint["stage"]
-    if not isinstance(model, X3DDetector) or stage != "fine":
+    if not isinstance(model, X3DDetector) or stage not in ("fine", PRETRAINED):
         raise StageError(
             f"{args.checkpoint} is a checkpoint of {stage}; features come from a single"
-            " stream on all sampled frames, the stage train_fine"
+            " stream on all sampled frames, the stages train_fine and pretrain"
         )
     stride = job.sampling.stride
     records = shard_records(job.videos, args)
@@ -62,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             "revision": REVISION,
             "fine_id": job.checkpoint["config"]["pretext"],
             "checkpoint_sha256": sha256(args.checkpoint),
-            "classes": list(job.classes),
+            "classes": list(job.checkpoint["classes"]),
             "stride": stride,
             "first_frame": 1,
             "fps": job.recipe.fps or "native",

@@ -60,6 +60,7 @@ class SpotFeatures(Section):
     """What SPOT's snippets are made of."""
 
     source: Literal["store", "files"]
+    stage: Literal["pretrain", "fine"]
     pretext: Pretext
     map: Literal["layer1", "layer2", "layer3", "layer4", "conv5"]
     width: PositiveInt

@@ -28,6 +28,7 @@ from ssdet.train.execution import place
 
 Detector = X3DDetector | CoarseFine | EndToEnd | SlowFast
 STAGES = ("fine", "coarse", "slow", "coarse_fine", "slowfast", "end_to_end")
+PRETRAINED = "pretrain"  # this stage's network has outputs of another data set
 
 
 def load_detector(
@@ -35,15 +36,19 @@ def load_detector(
     classes: Sequence[str],
     sections: Mapping[str, str],
     device: torch.device,
+    stages: Sequence[str] = STAGES,
 ) -> tuple[Detector, dict[str, Any]]:
     """Rebuild the network of a checkpoint, in evaluation mode.
 
     Args:
-        path: checkpoint of one of `STAGES`.
-        classes: the data set's, which must be the checkpoint's.
+        path: its checkpoint.
+        classes: the data set's, which must be the checkpoint's; one that is only
+            pretrained has its own.
         sections: config sections (JSON) by name that must be those it was trained
-            with, since the network sees its video through them.
+            with, since the network sees its video through them; of one that is only
+            pretrained, `spatial` alone.
         device: where to put it.
+        stages: of which the checkpoint may be.
 
     Returns:
         The network and the checkpoint.
@@ -53,9 +58,12 @@ def load_detector(
     """
     checkpoint = load_checkpoint(path)
     stage, config = checkpoint["stage"], checkpoint["config"]
-    if stage not in STAGES:
+    if stage not in stages:
         raise StageError(f"{path} is a checkpoint of {stage}, which has no detector")
-    refuse_other_classes(path, checkpoint, classes)
+    if stage == PRETRAINED:
+        sections = {"spatial": sections["spatial"]}
+    else:
+        refuse_other_classes(path, checkpoint, classes)
     for name, text in sections.items():
         if json.loads(text) != config.get(name):
             raise StageError(
@@ -63,7 +71,7 @@ def load_detector(
                 f" configuration has {text}; train it again"
             )
     with rebuilding(path):
-        model = _rebuilt(stage, config, len(classes))
+        model = _rebuilt(stage, config, len(checkpoint["classes"]))
         model.load_state_dict(checkpoint["weights"])
     place(model, device)
     return model.eval(), checkpoint
@@ -72,7 +80,7 @@ def load_detector(
 def _rebuilt(stage: str, config: Mapping[str, Any], classes: int) -> Detector:
     """The network that a checkpoint describes, without its weights."""
     model = ModelConfig.model_validate(config["model"])
-    if stage in ("fine", "slow"):
+    if stage in ("fine", "slow", PRETRAINED):
         return build_detector(model, classes)
     if stage == "coarse":
         return build_coarse(

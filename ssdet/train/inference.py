@@ -16,7 +16,7 @@ from ssdet.config import DatasetRecipe, SamplingConfig, SpatialConfig
 from ssdet.provenance import Moment, Parent, block, label_files
 from ssdet.stage import add_device_argument, choose_device, device_name
 from ssdet.train import setup
-from ssdet.train.detectors import Detector, load_detector
+from ssdet.train.detectors import STAGES, Detector, load_detector
 from ssdet.train.whole_video import View
 
 # Sections that a detector sees its videos through: those it was trained with.
@@ -69,8 +69,15 @@ class Inference:
         return self.videos.dataset.classes
 
 
-def prepare(args: argparse.Namespace, split: str) -> Inference:
+def prepare(
+    args: argparse.Namespace, split: str, stages: Sequence[str] = STAGES
+) -> Inference:
     """Open the videos of a split, and rebuild the detector that is to see them.
+
+    Args:
+        args: of a parser of `inference_arguments`.
+        split: training or testing.
+        stages: of which the detector's checkpoint may be.
 
     Raises:
         StageError: the detector's stage, classes or sections are not those asked for.
@@ -82,7 +89,7 @@ def prepare(args: argparse.Namespace, split: str) -> Inference:
     videos = setup.open_videos(args, split)
     seen = {name: getattr(args, name) for name in SEEN_THROUGH}
     model, checkpoint = load_detector(
-        args.checkpoint, videos.dataset.classes, seen, device
+        args.checkpoint, videos.dataset.classes, seen, device, stages
     )
     return Inference(
         model,

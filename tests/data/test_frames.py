@@ -8,7 +8,8 @@ import pytest
 
 from ssdet.data.frame_store import FrameStore
 from ssdet.data.hdf5 import get_attributes
-from ssdet.data.video import Video, picture
+from ssdet.data.scaler import Scaler
+from ssdet.data.video import Video
 from ssdet.files import sha256
 from tests.data.packed import levels
 
@@ -50,7 +51,7 @@ def test_root_attributes(tmp_path, make_video, run):
         "axes": "THWC",
         "complete": True,
         "dataset": "mine",
-        "revision": 1,
+        "revision": 2,
         "shard": 0,
         "fps": 5.0,
         "short_side": 48,
@@ -146,8 +147,9 @@ def test_real_videos_frame_by_frame(shared, run):
     assert shape["h265"] == (128, 128)
     assert shape["rotated_90"] == (228, 128)  # 227.2, upright
     assert shape["short_clip"] == (128, 170)  # 170.67
+    scale = Scaler(128, 170, 0)
     with Video(videos / "short_clip.avi") as video:
-        decoded = [picture(s.frame, 128, 170, 0) for s in video.frames()]
+        decoded = [np.asarray(scale(s.frame)) for s in video.frames()]
     stored = store.read("short_clip", range(164)).permute(1, 2, 3, 0).numpy()
     difference = np.abs(stored.astype(int) - np.stack(decoded))
     assert difference.mean(axis=(1, 2, 3)).max() < 2

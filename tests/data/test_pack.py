@@ -1,13 +1,10 @@
-"""Sampling of frames by time, and JPEG."""
-
-import io
+"""Sampling of frames by time, and packing of a video."""
 
 import numpy as np
 import pytest
 
 from ssdet.config import StoredFrames
 from ssdet.data.pack import Failed, PackJob, Sampler, pack_video
-from ssdet.data.picture_sources import encode_jpeg
 from ssdet.files import sha256
 
 
@@ -56,18 +53,6 @@ def test_rate_of_charades():
     assert shown == [int((i + 0.5) * 1.25) for i in range(240)]
 
 
-@pytest.mark.parametrize("quality", [1, 90, 100])
-def test_jpeg(quality):
-    from PIL import Image
-
-    image = np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8)
-    data = encode_jpeg(image, quality)
-    decoded = np.asarray(Image.open(io.BytesIO(data)), int)
-    assert decoded.shape == (24, 32, 3)
-    if quality == 1:
-        assert len(data) < len(encode_jpeg(image, 90))
-
-
 STORED = StoredFrames(short_side=48, shard_videos=64, jpeg_quality=95)
 
 
@@ -91,6 +76,15 @@ def test_repeated_pictures_share_their_bytes(tmp_path, make_video):
     assert packed.offsets[0::2].tolist() == packed.offsets[1::2].tolist()
     assert (tmp_path / "out").stat().st_size == packed.lengths[::2].sum()
     assert (packed.duration_s, packed.height, packed.width) == (0.4, 48, 64)
+
+
+def test_a_video_packed_again_gives_the_same_bytes(tmp_path, make_video):
+    y, x = np.mgrid[:48, :64]
+    pictures = [np.stack([4 * x, 5 * y, 3 * x + 20 * t], -1) % 256 for t in range(4)]
+    path = make_video(tmp_path / "a.mp4", [p.astype(np.uint8) for p in pictures])
+    for part in "bc":
+        pack_video(job(path, tmp_path / part))
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
 
 
 def test_failures(tmp_path, make_video):

@@ -5,15 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from ssdet.data.scaler import Scaler
 from ssdet.data.time_order import in_order
-from ssdet.data.video import (
-    Video,
-    VideoError,
-    picture,
-    probe,
-    rotation,
-    target_size,
-)
+from ssdet.data.video import Video, VideoError, probe, rotation, target_size
 
 pytest.importorskip("av")
 
@@ -22,10 +16,11 @@ RAMP = list(range(20, 220, 10))  # 20 frames
 
 def levels(path):
     """Mean grey of each frame, and when it is shown."""
+    scale = Scaler(48, 64, 0)
     with Video(path) as video:
         return [
             (
-                float(picture(s.frame, 48, 64, 0).mean()),
+                float(np.mean(scale(s.frame))),
                 round(s.start_s, 3),
                 round(s.end_s, 3),
             )
@@ -90,7 +85,7 @@ def test_rotation_is_applied(tmp_path, make_video, degrees, expected, size):
     assert (found.rotation, found.width, found.height) == (expected, *size)
     with Video(path) as video:
         frame = next(iter(video.frames())).frame
-        upright = picture(frame, 48, 64, rotation(frame))
+        upright = np.asarray(Scaler(48, 64, rotation(frame))(frame))
     assert upright.shape == (size[1], size[0], 3)
     turned = np.rot90(image, k=-expected // 90)
     assert np.abs(upright.astype(int) - turned).mean() < 6
@@ -201,20 +196,6 @@ def test_timestamps_in_another_order_are_sorted():
 )
 def test_target_size(height, width, short_side, expected):
     assert target_size(height, width, short_side) == expected
-
-
-def test_scaling_is_that_of_pillow(shared):
-    """The antialiased bilinear filter of the reference's loader."""
-    from PIL import Image
-
-    with Video(shared / "data/videos/v_GGSY1Qvo990.mp4") as video:
-        frame = next(iter(video.frames())).frame
-    full = Image.fromarray(picture(frame, 240, 320, 0))
-    expected = np.asarray(full.resize((106, 80), Image.Resampling.BILINEAR), int)
-    difference = np.abs(picture(frame, 80, 106, 0) - expected)
-    assert difference.mean() < 1.5
-    aliased = np.asarray(full.resize((106, 80), Image.Resampling.NEAREST), int)
-    assert difference.mean() < np.abs(aliased - expected).mean() / 4
 
 
 def test_a_playlist_opens_no_other_file(make_video, tmp_path):

@@ -13,6 +13,7 @@ from ssdet.data.feature_store import FeatureStore
 from ssdet.data.predictions import Predictions
 from ssdet.data.sampling import Timeline
 from ssdet.evaluate import predict
+from ssdet.features import extract
 from ssdet.stage import StageError
 from ssdet.train import checkpoint, coarse_fine, fine
 from ssdet.train.checkpoint import load_checkpoint
@@ -209,3 +210,29 @@ def test_predictions_say_which_frames_a_two_stream_detector_kept(chain, tiny):
         steps = np.diff(grid.times_s) / grid.times_s[-1]
         np.testing.assert_allclose(steps, doubt / doubt.sum(), atol=1e-5)
     assert Predictions(chain / "fine.h5").sampling(video_id) is None
+
+
+def test_features_of_a_network_that_is_only_pretrained(chain, tiny, tmp_path):
+    """It has seen no labels of these videos; its outputs are those of its own set."""
+    out = tmp_path / "shard-000.h5"
+    extract.main(tiny.extract(out, chain / "pretrain.pt", "training", 0))
+    found, tuned = FeatureStore(tmp_path), FeatureStore(chain / "training")
+    content = load_checkpoint(chain / "pretrain.pt")
+    assert found.attributes["classes"] == list(content["classes"])
+    assert found.attributes["classes"] != tuned.attributes["classes"]
+    (first, *_) = found.video_ids
+    length = found.info(first).length
+    assert found.logits(first).shape == (length, len(content["classes"]))
+    assert length == tuned.info(first).length
+    maps = [each.read(first, 0, length, ["conv5"])["conv5"] for each in (found, tuned)]
+    assert maps[0].shape == maps[1].shape and not torch.equal(*maps)
+    with pytest.raises(ValueError, match="classes"):
+        found.require(classes=tuned.attributes["classes"])
+
+
+def test_a_pretrained_network_sees_videos_as_it_was_trained_to(chain, tiny, tmp_path):
+    arguments = tiny.extract(tmp_path / "a.h5", chain / "pretrain.pt", "training", 0)
+    place = arguments.index("--spatial") + 1
+    arguments[place] = json.dumps({**json.loads(arguments[place]), "crop": 24})
+    with pytest.raises(StageError, match="was trained with spatial"):
+        extract.main(arguments)

@@ -1,4 +1,4 @@
-"""Features of a fine-tuned detector, cached for two-stream networks and heads."""
+"""Features of whole videos, cached: for two-stream networks and heads, and for SPOT."""
 
 
 # Without a message, as extract_frames.
@@ -47,3 +47,23 @@ rule extract_features:
         " --spatial {params.spatial:q} --sampling {params.sampling:q}"
         " --features {params.features:q}"
         " --device {resources.device} --out {output.features:q} 2> {log:q}"
+
+
+use rule extract_features as extract_pretrained with:
+    input:
+        unpack(lambda wildcards: labels(wildcards.dataset, pretrained=True)),
+        inventory=results("{dataset}/inventory.csv"),
+        frames=results("{dataset}/frames/shard-{shard}.h5"),
+        checkpoint=results("{run}pretrain/{pretext}/checkpoint.pt"),
+    output:
+        features=results(
+            "{run}{dataset}/features/pretrained_{pretext}/{split}/shard-{shard}.h5"
+        ),
+    log:
+        results(
+            "logs/extract_pretrained/{run}{dataset}/{pretext}/{split}/shard-{shard}.log"
+        ),
+    benchmark:
+        results(
+            "benchmarks/extract_pretrained/{run}{dataset}/{pretext}/{split}/shard-{shard}.tsv"
+        )

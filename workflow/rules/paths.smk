@@ -43,6 +43,13 @@ def feature_shards(wildcards, pretext, split):
     return [results(f"{folder}/{name}") for name in shards(dataset, (split,))]
 
 
+def pretrained_feature_shards(wildcards, pretext, split):
+    """The feature files of a split, by a network that saw no labels of the data set."""
+    dataset, run = wildcards.dataset, shared("pretrain", wildcards)
+    folder = f"{run}{dataset}/features/pretrained_{pretext}/{split}"
+    return [results(f"{folder}/{name}") for name in shards(dataset, (split,))]
+
+
 def pretrained(wildcards, pretext):
     """The pretrained network that a detector starts from."""
     run = shared("pretrain", wildcards)

@@ -5,7 +5,9 @@ def snippets(wildcards, split):
     """What SPOT reads of the videos of a split."""
     dataset, features = wildcards.dataset, cfg.spot.features
     if features.source == "store":
-        read = feature_shards(wildcards, features.pretext, split)
+        fine = features.stage == "fine"
+        files = feature_shards if fine else pretrained_feature_shards
+        read = files(wildcards, features.pretext, split)
     else:
         read = features.folders[dataset]
     return {**annotated(dataset), "features": read, "table": snippet_table(dataset)}
