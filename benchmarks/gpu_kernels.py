@@ -4,138 +4,104 @@
 
 Not yet run on a GPU. What to do with one:
 
-1. `pytest tests/kernels/gpu` compiles and checks every kernel on the device; compiling
+1. `pytest tests/kernels` compiles and checks every kernel on the device; compiling
    takes some minutes the first time.
-2. This program, on a GPU that does nothing else. It first measures what a copy reaches
-   (bytes read and written in a second), then takes X3D-M's depthwise layers and the
-   maps around them, in bf16, 16 frames, crops of 224, channels_last_3d. Every result
-   and gradient is compared with the plain twin before it is timed; a difference above
-   0.4 % of the norm ends the program.
+2. This program (`--device cuda` is the default), on a GPU that does nothing else. It
+   first measures what a copy reaches (bytes read and written in a second), then takes
+   in bf16, 16 frames, crops of 224, channels_last_3d: X3D-M's depthwise layers; the
+   norms with what follows them, and the pointwise layers, of its maps; its blocks as a
+   whole, in training and evaluation. Every result and gradient is compared with the
+   plain twin in float32 before it is timed, beside PyTorch's own in bf16: a difference
+   above 0.4 % of the norm, of a block above twice PyTorch's, ends the program.
 3. `floor` is the time of reading each input and writing each output once at the copy's
-   rate. Columns: plain and ours in ms, half the distance of the quartiles, their ratio
-   (above 1: ours is faster), and ours over the floor. Where there is no GPU, the
-   program says so and ends.
-4. With --tiles, forward and gradients again with other tiles; put the best ones into
-   `ssdet/kernels/gpu/depthwise.py`.
+   rate; of a block, those of its convolutions alone, once forward and twice for the
+   gradients (norms, gates and activations would be free). Columns: plain and ours in
+   ms, half the distance of the quartiles, their ratio (above 1: ours is faster), and
+   ours over the floor; for blocks also the kernels that either launches.
+4. With --tiles, depthwise forward and gradients again with other tiles; put the best
+   ones into `ssdet/kernels/gpu/depthwise.py`. The sizes of the norms' programs stand in
+   `ssdet/kernels/gpu/norm.py`.
 5. If ours is faster on every shape, set `resources.gpu_kernels: true` for good, and
    write the table, the device and the versions into benchmarks/RESULTS.md.
 
-Spills (registers kept in memory) of a kernel: `cuobjdump --dump-resource-usage` on the
-files below ~/.triton/cache.
+`--device cpu` runs it in Triton's interpreter (TRITON_INTERPRET=1), for tests on tiny
+maps: its times mean nothing. Registers and spills:
+`python tests/kernels/gpu/compile_kernels.py --x3d-m`, which needs no GPU.
 """
 
-import statistics
+import copy
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from side_by_side import finish, options, show_facts, spread
+from gpu_table import Table, apart, milliseconds, require_as_near, require_equal
+from side_by_side import finish, options, show_facts
+from torch import Tensor
 
-from ssdet.kernels.gpu import plain
+from ssdet.kernels.gpu import plain, switch
+from ssdet.kernels.norm import norm_act
+from ssdet.kernels.pointwise import PointwiseConv3d
+from ssdet.models.bottleneck import Bottleneck
+from ssdet.models.sub_batch_norm import SubBatchNorm3d
 
 FRAMES = 16
-# Channels, side of the input, stride, layers of X3D-M; kernel 3x3x3, the last 5x1x1.
+# Channels, side of the input, stride of X3D-M's layers; the last is 5x1x1, of the stem.
 LAYERS = (
-    (54, 112, 2, 1),
-    (54, 56, 1, 2),
-    (108, 56, 2, 1),
-    (108, 28, 1, 4),
-    (216, 28, 2, 1),
-    (216, 14, 1, 10),
-    (432, 14, 2, 1),
-    (432, 7, 1, 6),
+    (54, 112, 2),
+    (54, 56, 1),
+    (108, 56, 2),
+    (108, 28, 1),
+    (216, 28, 2),
+    (216, 14, 1),
+    (432, 14, 2),
+    (432, 7, 1),
 )
-STEM = (24, 112, 1, 1)
-Run = Callable[[], object]
+STEM = (24, 112, 1)
+# Channels in and out of an expansion, side, of the four stages.
+STAGES = ((24, 54, 56), (48, 108, 28), (96, 216, 14), (192, 432, 7))
 
 
-class Table:
-    """Prints lines, and keeps their figures.
-
-    Attributes:
-        rate: bytes that a copy of 1 GiB reads and writes in a millisecond.
-        rows: name -> figures.
-    """
-
-    def __init__(self) -> None:
-        source = torch.empty(2**30, dtype=torch.uint8, device="cuda")
-        target = torch.empty_like(source)
-        self.rate = 2 * source.numel() / milliseconds(lambda: target.copy_(source))[0]
-        self.rows: dict[str, dict[str, float]] = {}
-        print(f"copy {self.rate / 1e9:.2f} TB/s")
-        heads = f"{'plain ms':>18}{'ours ms':>18}{'ratio':>8}{'floor':>10}{'over':>8}"
-        print(f"{'':44}{heads}")
-
-    def line(self, name: str, theirs: Run, ours: Run, moved: int) -> None:
-        """Time both; `moved` bytes at least are read and written."""
-        (plain_ms, plain_spread), (our_ms, our_spread) = map(
-            milliseconds, (theirs, ours)
-        )
-        floor = moved / self.rate
-        self.rows[name] = {
-            "plain_ms": plain_ms,
-            "plain_spread_ms": plain_spread,
-            "ours_ms": our_ms,
-            "ours_spread_ms": our_spread,
-            "ratio": plain_ms / our_ms,
-            "floor_ms": floor,
-            "over_floor": our_ms / floor,
-        }
-        print(
-            f"{name:44}{plain_ms:10.3f} ± {plain_spread:5.3f}{our_ms:10.3f} ±"
-            f" {our_spread:5.3f}{plain_ms / our_ms:8.1f}{floor:10.3f}"
-            f"{our_ms / floor:8.1f}",
-            flush=True,
-        )
+def switched(state: str, call: Callable[..., Tensor], *given: Tensor) -> Tensor:
+    """Call with our kernels "on" or "off", under autocast."""
+    os.environ[switch.SWITCH] = state
+    with torch.autocast(given[0].device.type, torch.bfloat16):
+        return call(*given)
 
 
-def milliseconds(call: Run) -> tuple[float, float]:
-    """Median time by the GPU's clock, its cache emptied in between, and its spread."""
-    from triton.testing import do_bench
-
-    times = do_bench(call, warmup=50, rep=300, return_mode="all")
-    return statistics.median(times), spread(times)
-
-
-def draw(*shape: int) -> torch.Tensor:
-    """A map in bf16, in channels_last_3d."""
-    tensor = torch.randn(*shape, device="cuda", dtype=torch.bfloat16)
-    return tensor.contiguous(memory_format=torch.channels_last_3d)
-
-
-def require_equal(name: str, ours: torch.Tensor, exact: torch.Tensor) -> None:
-    """End the program if ours is not the exact result, rounded to bf16."""
-    exact = exact.float()
-    worst = ((ours.float() - exact).norm() / exact.norm()).item()
-    if not worst < 4e-3:
-        sys.exit(f"{name}: ours differs from the plain twin by {worst:.1e} of its norm")
-
-
-def convolution(layer: tuple[int, int, int, int], batch: int, table: Table) -> None:
+def depthwise(
+    layer: tuple[int, int, int], taps: tuple[int, int, int], table: Table
+) -> None:
     """Forward, with moments too, and gradients of input and weight, of one layer."""
     from ssdet.kernels.gpu import depthwise as kernels
 
-    channels, side, stride, _ = layer
-    kernel = (5, 1, 1) if layer == STEM else (3, 3, 3)
-    x = draw(batch, channels, FRAMES, side, side).requires_grad_()
-    weight = torch.randn(channels, 1, *kernel, device="cuda", requires_grad=True)
+    channels, side, stride = layer
+    x = table.draw(channels, side).requires_grad_()
+    weight = torch.randn(channels, 1, *taps, requires_grad=True)
     wide = [t.detach().bfloat16().float().requires_grad_() for t in (x, weight)]
     half = weight.detach().bfloat16().requires_grad_()
     out = kernels.depthwise(x, weight, stride)
     theirs = plain.depthwise(x, half, stride)
     exact = plain.depthwise(*wide, stride)
-    upper = draw(*out.shape)
-    name = f"{channels} x {side}, {'x'.join(map(str, kernel))} / {stride}"
+    upper = table.draw(channels, out.shape[-1])
+    name = f"{channels} x {side}, {'x'.join(map(str, taps))} / {stride}"
     require_equal(name, out, exact)
     found = torch.autograd.grad(out, (x, weight), upper, retain_graph=True)
     right = torch.autograd.grad(exact, wide, upper.float())
     for what, gradient, correct in zip(("input", "weight"), found, right, strict=True):
         require_equal(f"{name}, gradient of the {what}", gradient, correct)
-    del wide, exact, found, right
+    norm = (torch.rand(channels) + 0.5, torch.randn(channels))
+    given = (*wide, stride, *norm, "silu")
+    folded = kernels.depthwise_scaled(x.detach(), weight, stride, *norm, "silu")
+    require_equal(f"{name}, folded norm", folded, plain.depthwise_scaled(*given))
+    _, *found = kernels.depthwise_moments(x, weight, stride)
+    for moment, correct in zip(found, plain.moments(out), strict=True):
+        if not apart(moment, correct) < 1e-5:
+            sys.exit(f"{name}: the moments are not those of the result")
+    del wide, exact, found, right, given, folded
 
     moved = 2 * (x.numel() + out.numel())
-
     with torch.no_grad():
         table.line(
             f"{name} forward",
@@ -158,53 +124,118 @@ def convolution(layer: tuple[int, int, int, int], batch: int, table: Table) -> N
         )
 
 
-def elementwise(layer: tuple[int, int, int, int], batch: int, table: Table) -> None:
-    """Swish x SE on a wide map, residual + ReLU on it too: forward and gradients."""
-    from ssdet.kernels.gpu.scale_activate import scale_activate
-
-    channels, side, _, _ = layer
-    x = draw(batch, channels, FRAMES, side, side).requires_grad_()
-    other = draw(*x.shape).requires_grad_()
-    scale, shift = torch.randn(2, batch, channels, device="cuda").requires_grad_()
-    upper = draw(*x.shape)
+def norms(channels: int, side: int, table: Table) -> None:
+    """Statistics, norm and what follows it, of one map: forward and gradients."""
+    x = table.draw(channels, side).requires_grad_()
+    other = table.draw(channels, side).requires_grad_()
+    upper = table.draw(channels, side)
+    layer = SubBatchNorm3d(channels)
+    parameters = (layer.weight, layer.bias)
+    os.environ[switch.SWITCH] = "on"
     for name, activation, added in (
-        ("swish x SE", "silu", ()),
-        ("residual + ReLU", "relu", (other,)),
+        ("norm + ReLU", "relu", ()),
+        ("norm + shortcut + ReLU", "relu", (other,)),
+        ("norm + swish", "silu", ()),
     ):
-        given = (x, scale, shift, *added)
-        arguments = (x, scale, shift, activation, *added)
-        out = scale_activate(*arguments)
-        theirs = plain.scale_activate(*arguments)
-        require_equal(name, out, theirs)
+
+        def ours(activation=activation, added=added):
+            found = layer.statistics(x)
+            return norm_act(x, *parameters, found, activation, *added)
+
+        def theirs(activation=activation, added=added):
+            out = torch.nn.functional.batch_norm(
+                x, None, None, *parameters, True, 0.0, plain.EPS
+            )
+            return plain.activate(out + added[0] if added else out, activation)
+
+        given = (x, *parameters, *added)
+        out, stock = ours(), theirs()
+        exact = plain.norm_act(x, *parameters, activation, *added)
+        require_equal(name, out, exact)
         both = (
             torch.autograd.grad(result, given, upper, retain_graph=True)
-            for result in (out, theirs)
+            for result in (out, exact)
         )
-        for ours, exact in zip(*both, strict=True):
-            require_equal(f"{name}, gradient", ours, exact)
-        size = 2 * x.numel()
-        title = f"{channels} x {side}, {name}"
-        calls = [
-            partial(function, *arguments)
-            for function in (plain.scale_activate, scale_activate)
-        ]
-        table.line(f"{title} forward", *calls, (2 + len(added)) * size)
+        for mine, right in zip(*both, strict=True):
+            require_equal(f"{name}, gradient", mine, right)
+        size, title = 2 * x.numel(), f"{channels} x {side}, {name}"
+        table.line(f"{title} forward", theirs, ours, (2 + len(added)) * size)
         calls = [
             partial(torch.autograd.grad, result, given, upper, retain_graph=True)
-            for result in (theirs, out)
+            for result in (stock, out)
         ]
         table.line(f"{title} gradients", *calls, (3 + 2 * len(added)) * size)
 
 
-def tiles(batch: int) -> None:
+def pointwise(sizes: tuple[int, int, int], table: Table) -> None:
+    """An expansion as a matrix product, beside PyTorch's convolution."""
+    channels, inner, side = sizes
+    x = table.draw(channels, side).requires_grad_()
+    layer = PointwiseConv3d(channels, inner).to(memory_format=torch.channels_last_3d)
+    name = f"{channels} to {inner} x {side}, pointwise"
+    calls = [partial(switched, state, layer, x) for state in ("off", "on")]
+    outs = [call() for call in calls]
+    require_equal(name, outs[1], outs[0])
+    upper = table.draw(inner, side)
+    moved = 2 * (x.numel() + upper.numel())
+    table.line(f"{name} forward", *calls, moved)
+    given = (x, layer.weight)
+    calls = [
+        partial(torch.autograd.grad, out, given, upper, retain_graph=True)
+        for out in outs
+    ]
+    table.line(f"{name} gradients", *calls, 2 * moved)
+
+
+def block(sizes: tuple[int, int, int], gated: bool, table: Table) -> None:
+    """A block of X3D of stride 1, in training and in evaluation."""
+    channels, inner, side = sizes
+    model = Bottleneck(channels, inner, channels, 1, gated).to(
+        memory_format=torch.channels_last_3d
+    )
+    x = table.draw(channels, side).requires_grad_()
+    upper, given = table.draw(channels, side), (x, *model.parameters())
+    name = f"{channels}, {inner} x {side}, {'gated ' if gated else ''}block"
+    wide = copy.deepcopy(model)
+    wide_x = x.detach().float().requires_grad_()
+    os.environ[switch.SWITCH] = "off"
+    exact = wide(wide_x)
+    right = torch.autograd.grad(exact, (wide_x, *wide.parameters()), upper.float())
+    right = torch.cat([each.flatten() for each in right])
+    outs, worst = [], []
+    for state in ("off", "on"):
+        outs.append(switched(state, model, x))
+        found = torch.autograd.grad(outs[-1], given, upper, retain_graph=True)
+        found = torch.cat([each.float().flatten() for each in found])
+        worst.append((apart(outs[-1], exact), apart(found, right)))
+    for what, theirs, ours in zip(("result", "gradients"), *worst, strict=True):
+        require_as_near(f"{name}, {what}", ours, theirs)
+    del right, found
+    calls = [partial(switched, state, model, x) for state in ("off", "on")]
+    moved = 4 * x[:, 0].numel() * (channels + 2 * inner)
+    table.line(f"{name} forward", *calls, moved, count=True)
+    gradients = [
+        partial(torch.autograd.grad, out, given, upper, retain_graph=True)
+        for out in outs
+    ]
+    table.line(f"{name} gradients", *gradients, 2 * moved, count=True)
+    model.eval()
+    wide.eval().load_state_dict(model.state_dict())
+    with torch.no_grad():
+        exact = wide(wide_x)
+        theirs, ours = (apart(call(), exact) for call in calls)
+        require_as_near(f"{name}, evaluation", ours, theirs)
+        table.line(f"{name} evaluation", *calls, moved, count=True)
+
+
+def tiles(table: Table) -> None:
     """Times of forward and gradients in ms with other tiles, the best ones first."""
     from ssdet.kernels.gpu import depthwise as kernels
 
-    for channels, side, stride, _ in LAYERS:
-        x = draw(batch, channels, FRAMES, side, side)
-        taps = torch.randn(27, channels, device="cuda", dtype=torch.bfloat16)
-        small = -(-side // stride)
-        upper = draw(batch, channels, FRAMES, small, small)
+    for channels, side, stride in LAYERS:
+        x = table.draw(channels, side)
+        taps = torch.randn(27, channels, dtype=torch.bfloat16)
+        upper = table.draw(channels, -(-side // stride))
         kinds = {
             "forward": partial(kernels._forward, x, taps, stride),
             "weight": partial(kernels._weight_gradient, x, upper, 27, stride),
@@ -227,24 +258,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Check and measure everything."""
     parser = options(__doc__)
     parser.add_argument("--batch", type=int, default=64, help="clips")
+    parser.add_argument("--device", default="cuda", help="cpu: interpreted")
     parser.add_argument("--tiles", action="store_true", help="try other tiles")
     args = parser.parse_args(argv)
-    if not torch.cuda.is_available():
+    if args.device != "cpu" and not torch.cuda.is_available():
         print("PyTorch sees no GPU (nvidia-smi shows whether there is one): no figures")
         return
+    if not switch.can_take(torch.zeros(1, device=args.device)):
+        sys.exit("the kernels run on CPUs with TRITON_INTERPRET=1 only")
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    show_facts("cuda")
-    print(f"batch {args.batch}")
-    table = Table()
-    for layer in (*LAYERS, STEM):
-        convolution(layer, args.batch, table)
-    for layer in LAYERS[1::2]:
-        elementwise(layer, args.batch, table)
-    if args.tiles:
-        tiles(args.batch)
-    rows = {"batch": args.batch, "copy_bytes_ms": table.rate, "lines": table.rows}
-    finish(args.json, "gpu_kernels", rows, "cuda")
+    show_facts(args.device)
+    with torch.device(args.device):
+        table = Table(args.batch, FRAMES)
+        for layer in LAYERS:
+            depthwise(layer, (3, 3, 3), table)
+        depthwise(STEM, (5, 1, 1), table)
+        for sizes in STAGES:
+            norms(*sizes[1:], table)
+            pointwise(sizes, table)
+            for gated in (False, True):
+                block(sizes, gated, table)
+        if args.tiles:
+            tiles(table)
+    rows = {"batch": table.batch, "copy_bytes_ms": table.rate, "lines": table.rows}
+    finish(args.json, "gpu_kernels", rows, args.device)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ssdet.kernels import compiled
+from ssdet.kernels.gpu import switch
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "benchmarks"
 
@@ -227,3 +230,19 @@ def test_demo_reads_what_a_run_left(program, tmp_path):
 def test_gpu_kernels_without_a_gpu(program, capsys):
     program("gpu_kernels").main([])
     assert "no GPU" in capsys.readouterr().out
+
+
+def test_gpu_kernels_in_the_interpreter(program, capsys, tmp_path, monkeypatch):
+    """Every comparison, on maps of which nothing is a multiple of anything."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    if not switch.interpreted():
+        pytest.skip("Triton does not interpret: there is a GPU to measure")
+    monkeypatch.setenv(switch.SWITCH, "off")  # which the program sets
+    monkeypatch.setenv(compiled.SWITCH, "off")
+    sizes = {"FRAMES": 2, "LAYERS": ((3, 3, 2),), "STEM": (3, 2, 1)}
+    made = program("gpu_kernels", **sizes, STAGES=((4, 9, 3),))
+    path = tmp_path / "gpu_kernels.json"
+    made.main(["--device", "cpu", "--batch", "2", "--json", str(path)])
+    lines = json.loads(path.read_text())["lines"]
+    assert len(lines) == 2 * 4 + 3 * 2 + 2 + 2 * 3
+    assert lines["4, 9 x 3, gated block gradients"]["ours_ms"] > 0

@@ -15,7 +15,7 @@ OPTIONAL = {"av", "matplotlib", "onnx", "onnxruntime", "snakemake", "triton"}
 # Except by modules that are imported themselves only where they are used.
 LATE = tuple(
     f"ssdet.kernels.gpu.{name}"
-    for name in ("convolution", "depthwise", "elementwise", "scale_activate")
+    for name in ("convolution", "depthwise", "norm", "norm_maps", "norm_numbers")
 )
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -5,12 +5,13 @@ kernels do both, in channels_last_3d. Without them (`compiled.py`) the gradient 
 input is still a fast convolution, of the output's gradient with the mirrored kernel
 (zeros put between its pixels first, where the stride was 2); the gradient of the weight
 is then PyTorch's own. On other devices, `F.conv3d` does all, or the kernels of `gpu`
-where they are switched on.
+where they are switched on; these give the moments of the result, or its norm and
+activation, in the same pass.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ from torch.nn import functional as F
 from ssdet.kernels.compiled import DTYPES, call, covers
 from ssdet.kernels.gpu import switch
 
+if TYPE_CHECKING:
+    from ssdet.kernels.gpu.plain import Epilogue
+
+Moments = tuple[Tensor, Tensor]
 LAST = torch.channels_last_3d
 SPACE, TIME = (3, 3, 3), (5, 1, 1)  # what is compiled
 
@@ -40,6 +45,72 @@ def depthwise_conv3d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ValueError: `weight` has another shape, or `stride` is not 1 or 2, or not 1 with
             a kernel in time alone.
     """
+    _require_known(x, weight, stride)
+    if switch.covers(x):
+        from ssdet.kernels.gpu.depthwise import depthwise
+
+        return depthwise(_as_autocast(x), weight, stride)
+    if x.device.type != "cpu":
+        return _convolve(x, weight, stride)
+    training = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    fast = covers(x)
+    spatial = weight.shape[2:] == SPACE
+    if not fast and not (training and x.requires_grad and spatial):
+        return _convolve(x, weight, stride)
+    if torch.is_autocast_enabled("cpu"):  # which does not look into what follows
+        half = torch.get_autocast_dtype("cpu")
+        x, weight = x.to(half), weight.to(half)
+    if not fast:
+        return _PlainGradients.apply(x, weight, stride)
+    if training:
+        return _Compiled.apply(x, weight, stride)
+    return _forward(x.contiguous(memory_format=LAST), weight, stride)
+
+
+def depthwise_moments(
+    x: Tensor, weight: Tensor, stride: int
+) -> tuple[Tensor, Moments | None]:
+    """As `depthwise_conv3d`, and moments of the result if the same pass gives them.
+
+    Raises:
+        ValueError: as `depthwise_conv3d`.
+    """
+    if not switch.covers(x):
+        return depthwise_conv3d(x, weight, stride), None
+    from ssdet.kernels.gpu import depthwise
+
+    _require_known(x, weight, stride)
+    out, mean, square = depthwise.depthwise_moments(_as_autocast(x), weight, stride)
+    return out, (mean, square)
+
+
+def depthwise_scaled(
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+    norm: tuple[Tensor, Tensor],
+    epilogue: Epilogue,
+) -> Tensor:
+    """epilogue(convolution * scale + shift) in one pass; without gradients.
+
+    Args:
+        x: (B, C, T, H, W), covered by the kernels of GPUs.
+        weight: as for `depthwise_conv3d`.
+        stride: as for `depthwise_conv3d`.
+        norm: scale and shift (C,).
+        epilogue: what comes last.
+
+    Raises:
+        ValueError: as `depthwise_conv3d`.
+    """
+    from ssdet.kernels.gpu import depthwise
+
+    _require_known(x, weight, stride)
+    x = _as_autocast(x)
+    return depthwise.depthwise_scaled(x, weight, stride, *norm, epilogue)
+
+
+def _require_known(x: Tensor, weight: Tensor, stride: int) -> None:
     kernel = tuple(weight.shape[2:])
     if weight.shape[:2] != (x.shape[1], 1) or kernel not in (SPACE, TIME):
         raise ValueError(
@@ -51,26 +122,13 @@ def depthwise_conv3d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
         raise ValueError(f"the spatial stride must be 1 or 2, got {stride}")
     if stride != 1 and kernel == TIME:
         raise ValueError(f"a kernel in time alone has stride 1, got {stride}")
-    if switch.covers(x, weight):
-        from ssdet.kernels.gpu.depthwise import depthwise
 
-        if torch.is_autocast_enabled(x.device.type):
-            x = x.to(torch.get_autocast_dtype(x.device.type))
-        return depthwise(x, weight, stride)
-    if x.device.type != "cpu":
-        return _convolve(x, weight, stride)
-    training = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    fast = covers(x)
-    if not fast and not (training and x.requires_grad and kernel == SPACE):
-        return _convolve(x, weight, stride)
-    if torch.is_autocast_enabled("cpu"):  # which does not look into what follows
-        half = torch.get_autocast_dtype("cpu")
-        x, weight = x.to(half), weight.to(half)
-    if not fast:
-        return _PlainGradients.apply(x, weight, stride)
-    if training:
-        return _Compiled.apply(x, weight, stride)
-    return _forward(x.contiguous(memory_format=LAST), weight, stride)
+
+def _as_autocast(x: Tensor) -> Tensor:
+    """What autocast, which does not look into kernels of ours, would make of it."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return x
+    return x.to(torch.get_autocast_dtype(x.device.type))
 
 
 def _convolve(x: Tensor, weight: Tensor, stride: int) -> Tensor:

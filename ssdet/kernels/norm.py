@@ -2,32 +2,34 @@
 
 What a block does around its convolutions is scale and shift, gate, shortcut and
 activation: here one pass over the map, and in backward two. All coefficients follow
-from sums over each clip, (B, C), that compiled code computes; what is made of them
-(groups of clips, squeeze-excitation) is small and in float64.
+from sums over each clip, (B, C), that kernels of ours compute, compiled ones on CPUs
+and Triton's on GPUs; what is made of them (groups of clips, squeeze-excitation) is
+small, in float64 on CPUs and in the type of the kernels' sums on GPUs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ssdet.kernels.compiled import call
+from ssdet.kernels import compiled_norm
+from ssdet.kernels.compiled_norm import EPS, Activation, Four
+from ssdet.kernels.gpu import switch
 
-Activation = Literal["none", "relu", "silu"]
+LAST = torch.channels_last_3d
 Gate = tuple[Tensor, Tensor, Tensor, Tensor]
-NUMBER: dict[Activation, int] = {"none": 0, "relu": 1, "silu": 2}
 Moments = tuple[Tensor, Tensor]  # see `moments`
-EPS = 1e-5
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a batch is normalised by; (B, C), float64, contiguous.
+    """What a batch is normalised by; (B, C), contiguous.
 
     Attributes:
         mean: of the group of each clip.
@@ -48,8 +50,8 @@ class Statistics:
 
 
 def batch_statistics(
-    found: Moments,
-    pixels: int,
+    x: Tensor,
+    found: Moments | None,
     weight: Tensor,
     bias: Tensor,
     running: tuple[Tensor, Tensor],
@@ -58,28 +60,22 @@ def batch_statistics(
     """Statistics of a batch in training; the running ones learn of it, in place.
 
     Args:
-        found: moments (B, C) of the clips.
-        pixels: of a clip, over all frames.
+        x: (B, C, T, H, W), in channels_last_3d.
+        found: its moments, if they are known.
         weight: (C,), of the norm.
         bias: (C,).
         running: mean and variance (groups, C), of the type of `weight`.
         momentum: weight of this batch in them; 0: they stay.
     """
-    clip_mean, square = found
-    groups, sizes = len(running[0]), tuple(clip_mean.shape)
-    mean, inverse, scale, shift = torch.empty(4, *sizes, dtype=torch.float64)
-    call(
-        "norm_statistics",
-        weight.dtype,
-        *(clip_mean, square, weight, bias, *running, float(momentum), EPS),
-        *(mean, inverse, scale, shift),
-        (*sizes, pixels, groups, running[0].stride(0)),
-    )
-    return Statistics(mean, inverse, scale, shift, clip_mean, groups)
+    kernels = _kernels(x)
+    found = kernels.moments(x) if found is None else found
+    given = (found, x.shape[2:].numel(), weight, bias, running, momentum)
+    rows: Four = kernels.batch_statistics(*given)
+    return Statistics(*rows, found[0], len(running[0]))
 
 
 def fixed_statistics(
-    clips: int,
+    x: Tensor,
     weight: Tensor,
     bias: Tensor,
     running: tuple[Tensor, Tensor],
@@ -88,34 +84,39 @@ def fixed_statistics(
     """Statistics that do not depend on the batch.
 
     Args:
-        clips: B.
+        x: (B, C, T, H, W), what is to be normalised.
         weight: (C,), of the norm.
         bias: (C,).
         running: mean and variance (C,).
         clip_mean: (B, C), if it is needed.
     """
-    mean, variance = (each.double() for each in running)
-    inverse = (variance + EPS).rsqrt()
-    scale = weight.double() * inverse
-    shift = bias.double() - mean * scale
-    mean, inverse, scale, shift = (
-        each.repeat(clips, 1) for each in (mean, inverse, scale, shift)
-    )
-    return Statistics(mean, inverse, scale, shift, clip_mean, 0)
+    rows: Four = _kernels(x).fixed_statistics(len(x), weight, bias, running)
+    return Statistics(*rows, clip_mean, 0)
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+def folded(
+    weight: Tensor, bias: Tensor, running: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """What evaluation multiplies each channel by (C,), and what it adds (C,)."""
+    mean, variance = running
+    if switch.covers(mean):
+        rows = _kernels(mean).fixed_statistics(1, weight, bias, running)
+        return rows[2][0], rows[3][0]
+    scale = weight * (variance + EPS).rsqrt()
+    return scale, bias - mean * scale
+
+
+def moments(x: Tensor) -> Moments:
     """Mean of each clip's channels, and sum of squared differences from it.
 
     Args:
         x: (B, C, T, H, W), in channels_last_3d.
 
     Returns:
-        Two tensors (B, C), float64.
+        Two tensors (B, C).
     """
-    mean, square = torch.empty(2, *x.shape[:2], dtype=torch.float64)
-    call("norm_moments", x.dtype, x, mean, square, _size(x))
-    return mean, square
+    found: Moments = _kernels(x).moments(x)
+    return found
 
 
 def apply(
@@ -137,8 +138,7 @@ def apply(
         out: where to; may be `x`. None: a new tensor.
     """
     out = torch.empty_like(x) if out is None else out
-    rows = (each.double().contiguous() for each in (scale, shift))
-    call("norm_apply", x.dtype, x, other, *rows, out, NUMBER[activation], _size(x))
+    _kernels(x).apply(x, scale, shift, activation, other, out)
     return out
 
 
@@ -188,12 +188,12 @@ def norm_silu(
 
 
 def excite(mean: Tensor, gate: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Squeeze-excitation of means (B, C), in float64: hidden (B, R), factors (B, C)."""
+    """Hidden (B, R) and factors (B, C) of squeeze-excitation, from means (B, C)."""
     reduce, reduce_bias, expand, expand_bias = (
-        layer.flatten(1).double() if layer.ndim > 1 else layer.double()
+        layer.flatten(1).to(mean.dtype) if layer.ndim > 1 else layer.to(mean.dtype)
         for layer in gate
     )
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(mean.device.type, enabled=False):
         hidden = (mean @ reduce.T + reduce_bias).relu()
         return hidden, (hidden @ expand.T + expand_bias).sigmoid()
 
@@ -210,17 +210,23 @@ class _NormAct(torch.autograd.Function):
         activation: Activation,
         *layers: Tensor,
     ) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last_3d)
+        x = x.contiguous(memory_format=LAST)
         if other is not None:
-            other = other.contiguous(memory_format=torch.channels_last_3d)
+            other = other.contiguous(memory_format=LAST)
         scale, shift = statistics.scale, statistics.shift
+        ctx.excited = None
         if layers:
             assert statistics.clip_mean is not None
-            _, factor = excite(statistics.clip_mean * scale + shift, layers)
+            means = statistics.clip_mean * scale + shift
+            hidden, factor = excite(means, layers)
             scale, shift = scale * factor, shift * factor
-        out = apply(x, scale, shift, activation, other)
+            ctx.excited = means, hidden, factor
+        out = torch.empty_like(x)
+        ctx.kernels = _kernels(x)
+        ctx.kernels.apply(x, scale, shift, activation, other, out)
         ctx.save_for_backward(x, None if other is None else out, weight, bias, *layers)
-        ctx.statistics, ctx.activation = statistics, activation
+        ctx.statistics, ctx.applied = statistics, (scale, shift)
+        ctx.activation = activation
         return out
 
     @staticmethod
@@ -228,83 +234,55 @@ class _NormAct(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, out, weight, bias, *layers = ctx.saved_tensors
         statistics: Statistics = ctx.statistics
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last_3d)
+        gradient = gradients[0].contiguous(memory_format=LAST)
         if gradient.dtype != x.dtype:
             gradient = gradient.to(x.dtype)
         pixels = x.shape[2:].numel()
-        mean, scale, shift = statistics.mean, statistics.scale, statistics.shift
-        size, number = _size(x), NUMBER[ctx.activation]
+        mean, scale = statistics.mean, statistics.scale
         to_layers: tuple[Tensor, ...] = ()
-        direct, offset, through = scale, shift, None
-        clip_mean = statistics.clip_mean
+        through = None
+        given = (gradient, x, out, *ctx.applied, mean)
+        sums, products = ctx.kernels.reduce(*given, ctx.activation)
         if layers:
+            clip_mean = statistics.clip_mean
             assert clip_mean is not None
-            means = clip_mean * scale + shift
-            hidden, factor = excite(means, layers)
-            direct, offset = scale * factor, shift * factor
-        given = (gradient, x, out, direct, offset, mean)
-        sums, products = torch.empty(2, *scale.shape, dtype=torch.float64)
-        call("norm_reduce", x.dtype, *given, sums, products, number, size)
-        if layers:
-            assert clip_mean is not None
-            to_factor = products * scale + sums * bias.double()
+            means, hidden, factor = ctx.excited
+            to_factor = products * scale + sums * bias
             to_mean, to_layers = _excite_backward(
                 to_factor, means, hidden, factor, layers
             )
             through = scale * to_mean / pixels
             sums = sums * factor + to_mean
             products = products * factor + to_mean * (clip_mean - mean)
-        slope, constant, to_weight, to_bias = _slopes(
-            sums, products, statistics, pixels
+        slope, constant, to_weight, to_bias = ctx.kernels.slopes(
+            sums, products, statistics.inverse, scale, pixels, statistics.groups
         )
         if through is not None:
             constant += through
-        to_x = torch.empty_like(x)
-        to_other = None if out is None else torch.empty_like(x)
-        ways = (direct, slope, constant, to_x, to_other)
-        call("norm_backward", x.dtype, *given, *ways, number, size)
+        to_x, to_other = ctx.kernels.backward(*given, slope, constant, ctx.activation)
         to_norm = to_weight.to(weight.dtype), to_bias.to(bias.dtype)
         return to_x, *to_norm, to_other, None, None, *to_layers
-
-
-def _slopes(
-    sums: Tensor, products: Tensor, statistics: Statistics, pixels: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What the statistics' dependence on the batch, and weight and bias, get.
-
-    Args:
-        sums: (B, C), over each clip, of the gradient after scale and shift.
-        products: (B, C), the same of it times x - mean.
-        statistics: of the batch.
-        pixels: of a clip.
-
-    Returns:
-        slope and constant (B, C), for slope * (x - mean) + constant in the gradient of
-        x, and the gradients (C,) of weight and bias.
-    """
-    slope, constant = torch.empty(2, *sums.shape, dtype=torch.float64)
-    to_weight, to_bias = torch.empty(2, sums.shape[1], dtype=torch.float64)
-    given = (sums, products, statistics.inverse, statistics.scale)
-    found = (slope, constant, to_weight, to_bias)
-    sizes = (*sums.shape, pixels, statistics.groups, 0)
-    call("norm_slopes", torch.float64, *given, *found, sizes)
-    return found
 
 
 def _excite_backward(
     gradient: Tensor, mean: Tensor, hidden: Tensor, factor: Tensor, layers: Any
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Gradients of `excite` for its input and its layers."""
-    with torch.autocast("cpu", enabled=False):
+    with torch.autocast(mean.device.type, enabled=False):
         outer = gradient * factor * (1 - factor)  # (B, C)
-        inner = outer @ layers[2].flatten(1).double() * (hidden > 0)  # (B, R)
+        inner = outer @ layers[2].flatten(1).to(mean.dtype) * (hidden > 0)  # (B, R)
         to_layers = (inner.T @ mean, inner.sum(0), outer.T @ hidden, outer.sum(0))
-        to_mean = inner @ layers[0].flatten(1).double()
+        to_mean = inner @ layers[0].flatten(1).to(mean.dtype)
     pairs = zip(to_layers, layers, strict=True)
     return to_mean, tuple(
         found.view_as(layer).to(layer.dtype) for found, layer in pairs
     )
 
 
-def _size(x: Tensor) -> tuple[int, int, int]:
-    return len(x), x.shape[2:].numel(), x.shape[1]
+def _kernels(x: Tensor) -> ModuleType:
+    """The kernels that compute with `x`: both modules have the same functions."""
+    if switch.covers(x):
+        from ssdet.kernels.gpu import norm
+
+        return norm
+    return compiled_norm

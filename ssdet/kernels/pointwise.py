@@ -1,4 +1,4 @@
-"""1x1x1 convolutions: on CPUs, matrix products over all pixels."""
+"""1x1x1 convolutions: on kernels of ours, matrix products over all pixels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ssdet.kernels.compiled import DTYPES, call, covers
-from ssdet.kernels.norm import NUMBER, Activation
+from ssdet.kernels.choice import kernels_for
+from ssdet.kernels.compiled import DTYPES, call
+from ssdet.kernels.compiled_norm import NUMBER, Activation
+from ssdet.kernels.depthwise import depthwise_moments, depthwise_scaled
+from ssdet.kernels.norm import Moments, apply
 
 LAST = torch.channels_last_3d
 
 
 class PointwiseConv3d(nn.Conv3d):
-    """A 1x1x1 convolution without bias; in memory order a matrix product, on CPUs."""
+    """A 1x1x1 convolution without bias; in channels_last_3d a matrix product."""
 
     def __init__(self, channels: int, out: int, stride: int = 1) -> None:
         """Build; `stride` is the spatial one."""
@@ -26,12 +29,14 @@ class PointwiseConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, out, T, ceil(H / stride), ceil(W / stride))."""
-        if not covers(x):
+        kernels = kernels_for(x)
+        if kernels is None:
             return super().forward(x)
         rows = self._strided(x).permute(0, 2, 3, 4, 1)  # (B, T, H, W, C), not a copy
         weight = self.weight.flatten(1)
         half = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-        product = F.linear if half else _Product.apply  # PyTorch's is as fast in bf16
+        theirs = half or kernels == "triton"  # PyTorch's is as fast in bf16
+        product = F.linear if theirs else _Product.apply
         out: Tensor = product(rows, weight)
         return out.permute(0, 4, 1, 2, 3)
 
@@ -46,12 +51,18 @@ class PointwiseConv3d(nn.Conv3d):
         """activation(convolution * scale + shift + other) at once, without gradients.
 
         Args:
-            x: (B, C, T, H, W), covered by the compiled kernels.
+            x: (B, C, T, H, W), covered by kernels of ours.
             scale: (out,).
             shift: (out,).
-            activation: what comes last.
+            activation: what comes last; `relu` if there is `other`.
             other: of the output's shape.
         """
+        if kernels_for(x) == "triton":
+            out: Tensor = self(x)
+            if other is not None:
+                other = other.to(out.dtype).contiguous(memory_format=LAST)
+            scale, shift = (each.expand(len(x), -1) for each in (scale, shift))
+            return apply(out, scale, shift, activation, other, out=out)
         weight = self.weight.flatten(1)
         if torch.is_autocast_enabled("cpu") and x.dtype == torch.float32:
             x = x.to(torch.get_autocast_dtype("cpu"))
@@ -66,7 +77,9 @@ class PointwiseConv3d(nn.Conv3d):
         return out
 
     def takes_norm(self, x: Tensor) -> bool:
-        """Whether `with_norm` pays: not in bf16 on AMX, nor with an odd channel."""
+        """Whether `with_norm` pays: on CPUs not in bf16 on AMX, or an odd channel."""
+        if kernels_for(x) == "triton":
+            return True
         half = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
         return not half or (self.in_channels % 2 == 0 and not _has_amx())
 
@@ -122,13 +135,13 @@ def widen(
     weight: Tensor,
     stride: int,
     silu: tuple[Tensor, Tensor] | None,
-) -> Tensor:
+) -> tuple[Tensor, Moments | None]:
     """A 1x1x1 convolution with norm and ReLU, then a depthwise 3x3x3, no gradients.
 
-    The wide map in between is never in memory as a whole.
+    On CPUs the wide map in between is never in memory as a whole.
 
     Args:
-        x: (B, C, T, H, W), covered by the compiled kernels, `expand.takes_norm` of it.
+        x: (B, C, T, H, W), covered by kernels of ours, `expand.takes_norm` of it.
         expand: the 1x1x1 convolution, to C' channels.
         norm: scale and shift (C',) after it.
         weight: (C', 1, 3, 3, 3).
@@ -136,8 +149,14 @@ def widen(
         silu: scale and shift (C',) after it, then SiLU; None: nothing follows.
 
     Returns:
-        (B, C', T, ceil(H / stride), ceil(W / stride)).
+        (B, C', T, ceil(H / stride), ceil(W / stride)); its moments, if the same pass
+        gives them.
     """
+    if kernels_for(x) == "triton":
+        wide = expand.with_norm(x, *norm, "relu")
+        if silu is None:
+            return depthwise_moments(wide, weight, stride)
+        return depthwise_scaled(wide, weight, stride, silu, "silu"), None
     if torch.is_autocast_enabled("cpu") and x.dtype == torch.float32:
         x = x.to(torch.get_autocast_dtype("cpu"))
     x, dtype = x.contiguous(memory_format=LAST), DTYPES[x.dtype]
@@ -153,7 +172,7 @@ def widen(
     threads = torch.get_num_threads()
     arguments = (x, first, scale, shift, taps, *after, out, (*sizes, threads))
     call("widen_forward", x.dtype, *arguments)
-    return out
+    return out, None
 
 
 @cache

@@ -6,6 +6,7 @@ Source: Feichtenhofer, CVPR 2020 (arXiv:2004.04730), section 3.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
@@ -14,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from ssdet.kernels.compiled import covers
-from ssdet.kernels.depthwise import depthwise_conv3d
-from ssdet.kernels.norm import Statistics, apply, moments, norm_silu
+from ssdet.kernels.choice import kernels_for
+from ssdet.kernels.depthwise import depthwise_conv3d, depthwise_moments
+from ssdet.kernels.norm import Moments, Statistics, apply, moments, norm_silu
 from ssdet.kernels.pointwise import PointwiseConv3d, widen
 from ssdet.models.pieces import in_pieces
 from ssdet.models.squeeze_excite import SqueezeExcite
@@ -86,8 +87,8 @@ class Bottleneck(nn.Module):
         return self._compute(x)
 
     def _compute(self, x: Tensor) -> Tensor:
-        if covers(x):
-            return self._compiled(x)
+        if kernels_for(x) is not None:
+            return self._fused(x)
         frames = None if self.training else self.frames_at_once
         inner = in_pieces(self._widen, frames, 1, x)
         gate = None
@@ -109,38 +110,36 @@ class Bottleneck(nn.Module):
             x = self.shortcut_norm(self.shortcut(x))
         return F.relu(x + out, inplace=True)
 
-    def _compiled(self, x: Tensor) -> Tensor:
-        """The same on compiled kernels: norms in one with what follows them."""
+    def _fused(self, x: Tensor) -> Tensor:
+        """The same on kernels of ours: norms in one with what follows them."""
         x = x.contiguous(memory_format=torch.channels_last_3d)
-        if self._evaluates(self.expand, x):
+        fixed = not self.training and not torch.is_grad_enabled()
+        if fixed and self.expand.takes_norm(x):
             return self._evaluate(x)
         frames = None if self.training else self.frames_at_once
-        inner = in_pieces(self._widen_compiled, frames, 1, x)
+        inner, found = _in_pieces(self._widen_fused, frames, x)
         gated = self.squeeze_excite is not None
-        statistics = self.depthwise_norm.statistics(inner, of_clips=gated)
-        return in_pieces(
-            partial(self._narrow_compiled, statistics), frames, 0, inner, x
-        )
-
-    def _evaluates(self, conv: PointwiseConv3d, x: Tensor) -> bool:
-        """Whether nothing is learned, and a norm can be taken in one with `conv`."""
-        fixed = not self.training and not torch.is_grad_enabled()
-        return fixed and conv.takes_norm(x)
+        statistics = self.depthwise_norm.statistics(inner, found, of_clips=gated)
+        return in_pieces(partial(self._narrow_fused, statistics), frames, 0, inner, x)
 
     def _evaluate(self, x: Tensor) -> Tensor:
-        """Without gradients; of the widest maps, only what the cache holds."""
+        """Without gradients, and without copies of the wide maps."""
         scale, shift = self.depthwise_norm.scale_and_shift()
         gate = self.squeeze_excite
-        inner = widen(
-            x,
-            self.expand,
-            self.expand_norm.scale_and_shift(),
-            self.depthwise.weight,
-            self.depthwise.stride,
-            (scale, shift) if gate is None else None,
+        wide = partial(
+            widen,
+            expand=self.expand,
+            norm=self.expand_norm.scale_and_shift(),
+            weight=self.depthwise.weight,
+            stride=self.depthwise.stride,
+            silu=(scale, shift) if gate is None else None,
         )
+        # on CPUs the widest map is never whole, however many frames there are
+        frames = self.frames_at_once if kernels_for(x) == "triton" else None
+        inner, found = _in_pieces(wide, frames, x)
         if gate is not None:
-            factor = gate.factors(moments(inner)[0] * scale + shift)  # (B, inner)
+            mean = (found or moments(inner))[0]
+            factor = gate.factors(mean * scale + shift)  # (B, inner)
             apply(inner, scale * factor, shift * factor, "silu", out=inner)
         if self.shortcut is not None and self.shortcut_norm is not None:
             norm = self.shortcut_norm.scale_and_shift()
@@ -148,12 +147,13 @@ class Bottleneck(nn.Module):
         norm = self.project_norm.scale_and_shift()
         return self.project.with_norm(inner, *norm, "relu", x)
 
-    def _widen_compiled(self, x: Tensor) -> Tensor:
-        return self.depthwise(self.expand_norm.relu(self.expand(x)))
+    def _widen_fused(self, x: Tensor) -> tuple[Tensor, Moments | None]:
+        wide = self.expand_norm.relu(self.expand(x))
+        if self.squeeze_excite is None and not self.depthwise_norm.of_batch:
+            return self.depthwise(wide), None
+        return depthwise_moments(wide, self.depthwise.weight, self.depthwise.stride)
 
-    def _narrow_compiled(
-        self, statistics: Statistics, inner: Tensor, x: Tensor
-    ) -> Tensor:
+    def _narrow_fused(self, statistics: Statistics, inner: Tensor, x: Tensor) -> Tensor:
         norm = self.depthwise_norm
         gate = None if self.squeeze_excite is None else self.squeeze_excite.layers
         inner = norm_silu(inner, norm.weight, norm.bias, gate, statistics)
@@ -161,6 +161,17 @@ class Bottleneck(nn.Module):
         if self.shortcut is not None and self.shortcut_norm is not None:
             x = self.shortcut_norm(self.shortcut(x))
         return self.project_norm.relu(out, x)
+
+
+def _in_pieces(
+    function: Callable[[Tensor], tuple[Tensor, Moments | None]],
+    frames: int | None,
+    x: Tensor,
+) -> tuple[Tensor, Moments | None]:
+    """`in_pieces` of a 3x3x3 convolution; moments only of one that is whole."""
+    if frames is None or x.shape[2] <= frames:
+        return function(x)
+    return in_pieces(lambda piece: function(piece)[0], frames, 1, x), None
 
 
 def recompute_blocks(model: nn.Module) -> None:

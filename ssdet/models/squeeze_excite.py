@@ -40,8 +40,8 @@ class SqueezeExcite(nn.Module):
         return first.weight, first.bias, second.weight, second.bias
 
     def factors(self, mean: Tensor) -> Tensor:
-        """The factors (B, C) in float64 for clips of these means (B, C)."""
-        return excite(mean.double(), self.layers)[1]
+        """The factors (B, C) for clips of these means (B, C), in their type."""
+        return excite(mean, self.layers)[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """The factors (B, C, 1, 1, 1) in (0, 1) for the channels of (B, C, T, H, W)."""

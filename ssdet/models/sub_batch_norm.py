@@ -14,13 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssdet.kernels.compiled import covers
+from ssdet.kernels.choice import kernels_for
+from ssdet.kernels.compiled_norm import EPS
 from ssdet.kernels.norm import (
-    EPS,
+    Moments,
     Statistics,
     apply,
     batch_statistics,
     fixed_statistics,
+    folded,
     moments,
     norm_act,
 )
@@ -111,9 +113,9 @@ class SubBatchNorm3d(nn.Module):
         Raises:
             ValueError: training, and B is not a multiple of `splits`.
         """
-        if _compiled(x):
+        if _fused(x):
             return norm_act(x, self.weight, self.bias, self.statistics(x), "none")
-        training = self.training and not self.frozen
+        training = self.of_batch
         if self.split_mean is None or self.split_var is None or not training:
             return F.batch_norm(
                 x,
@@ -132,44 +134,54 @@ class SubBatchNorm3d(nn.Module):
         normalise = _as_channels if x.is_contiguous() else _one_by_one
         return normalise(x, means, variances, self.weight, self.bias)
 
-    def relu(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """Normalise (B, C, T, H, W), add `other`, rectify; in fewer passes on CPUs.
+    @property
+    def of_batch(self) -> bool:
+        """Whether it normalises by statistics of the batch."""
+        return self.training and not self.frozen
 
-        Where nothing is learned the result may take the place of `x`.
+    def relu(
+        self, x: Tensor, other: Tensor | None = None, found: Moments | None = None
+    ) -> Tensor:
+        """Normalise (B, C, T, H, W), add `other`, rectify; with our kernels at once.
+
+        Where nothing is learned the result may take the place of `x`. `found` are its
+        moments, if they are known.
 
         Raises:
             ValueError: training, and B is not a multiple of `splits`.
         """
-        if _compiled(x) and (other is None or covers(x, other)):
+        if _fused(x) and (other is None or kernels_for(x, other)):
             if not self.training and not torch.is_grad_enabled() and other is None:
-                found = (each.double() for each in self.scale_and_shift())
-                scale, shift = (each.repeat(len(x), 1) for each in found)
+                rows = (each.expand(len(x), -1) for each in self.scale_and_shift())
+                scale, shift = rows
                 return apply(x, scale, shift, "relu", out=x)
-            statistics = self.statistics(x)
+            statistics = self.statistics(x, found)
             return norm_act(x, self.weight, self.bias, statistics, "relu", other)
         out = self(x)
         return F.relu(out if other is None else other + out, inplace=True)
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """What evaluation multiplies each channel by (C,), and what it adds (C,)."""
-        scale = self.weight * (self.running_var + EPS).rsqrt()
-        return scale, self.bias - self.running_mean * scale
+        return folded(self.weight, self.bias, (self.running_mean, self.running_var))
 
     @torch.no_grad()
-    def statistics(self, x: Tensor, of_clips: bool = False) -> Statistics:
+    def statistics(
+        self, x: Tensor, found: Moments | None = None, of_clips: bool = False
+    ) -> Statistics:
         """What a batch is normalised by; in training, the running ones learn of it.
 
         Args:
-            x: (B, C, T, H, W), in channels_last_3d, one that the compiled kernels take.
+            x: (B, C, T, H, W), in channels_last_3d, one that kernels of ours take.
+            found: its moments, if they are known.
             of_clips: whether the means of the clips are wanted too.
 
         Raises:
             ValueError: training, and B is not a multiple of `splits`.
         """
-        if not self.training or self.frozen:
+        if not self.of_batch:
             running = (self.running_mean, self.running_var)
-            clip_mean = moments(x)[0] if of_clips else None
-            return fixed_statistics(len(x), self.weight, self.bias, running, clip_mean)
+            clip_mean = (found or moments(x))[0] if of_clips else None
+            return fixed_statistics(x, self.weight, self.bias, running, clip_mean)
         groups = self.splits // self.parts
         self._require_groups(len(x), groups)
         if self.split_mean is None or self.split_var is None:
@@ -179,14 +191,7 @@ class SubBatchNorm3d(nn.Module):
                 self.split_mean.view(self.splits, -1)[self.part :: self.parts],
                 self.split_var.view(self.splits, -1)[self.part :: self.parts],
             )
-        return batch_statistics(
-            moments(x),
-            x.shape[2:].numel(),
-            self.weight,
-            self.bias,
-            running,
-            _momentum(),
-        )
+        return batch_statistics(x, found, self.weight, self.bias, running, _momentum())
 
     def _require_groups(self, clips: int, groups: int) -> None:
         if clips % groups:
@@ -278,9 +283,10 @@ def norms(model: nn.Module) -> list[SubBatchNorm3d]:
     return [m for m in model.modules() if isinstance(m, SubBatchNorm3d)]
 
 
-def _compiled(x: Tensor) -> bool:
-    """Whether the compiled kernels take `x` as it lies in memory."""
-    return covers(x) and x.is_contiguous(memory_format=torch.channels_last_3d)
+def _fused(x: Tensor) -> bool:
+    """Whether kernels of ours take `x` as it lies in memory."""
+    last = x.is_contiguous(memory_format=torch.channels_last_3d)
+    return last and kernels_for(x) is not None
 
 
 def _momentum() -> float:

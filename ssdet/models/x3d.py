@@ -11,8 +11,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ssdet.kernels.compiled import covers
-from ssdet.kernels.depthwise import depthwise_conv3d
+from ssdet.kernels.choice import kernels_for
+from ssdet.kernels.depthwise import (
+    depthwise_conv3d,
+    depthwise_moments,
+    depthwise_scaled,
+)
 from ssdet.kernels.pointwise import PointwiseConv3d
 from ssdet.kernels.stem import stem
 from ssdet.models.bottleneck import Bottleneck
@@ -61,14 +65,26 @@ class Stem(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) -> (B, width, T, ceil(H / 2), ceil(W / 2))."""
-        if not self.training and not torch.is_grad_enabled() and covers(video):
+        fixed = not self.training and not torch.is_grad_enabled()
+        kernels = kernels_for(video)
+        if fixed and kernels == "compiled":
             norm = self.norm.scale_and_shift()
             return stem(video, self.spatial.weight, self.temporal.weight, norm)
         frames = None if self.training else self.frames_at_once
-        return in_pieces(self._convolve, frames, 2, video)
+        folds = fixed and kernels == "triton"
+        convolve = self._convolve_folded if folds else self._convolve
+        return in_pieces(convolve, frames, 2, video)
 
     def _convolve(self, video: Tensor) -> Tensor:
-        return self.norm.relu(self.temporal(self.spatial(video)))
+        x = self.spatial(video)
+        if not self.norm.of_batch:
+            return self.norm.relu(self.temporal(x))
+        x, found = depthwise_moments(x, self.temporal.weight, 1)
+        return self.norm.relu(x, found=found)
+
+    def _convolve_folded(self, video: Tensor) -> Tensor:
+        x, norm = self.spatial(video), self.norm.scale_and_shift()
+        return depthwise_scaled(x, self.temporal.weight, 1, norm, "relu")
 
 
 class X3D(nn.Module):

@@ -46,9 +46,9 @@ def forward_kernel(
     """Convolve: grid (patches, chunks of frames, B * blocks of channels).
 
     MIRRORED reads the weights backwards, for the gradient of the input at stride 1.
-    EPILOGUE is "none", "linear", "relu" or "silu": what is done with the sum times
-    `scale` (C,) plus `shift` (C,). MOMENTS writes mean and sum of squared differences
-    from it, of the program's own outputs, to `moments` (B, chunks, patches, 2, C).
+    EPILOGUE is "none", or "relu" or "silu" of the sum times `scale` (C,) plus `shift`
+    (C,). MOMENTS writes number, mean and sum of squared differences from it, of the
+    program's own outputs, to `moments` (3, B, chunks * patches, C).
     """
     OUT_HEIGHT: tl.constexpr = (HEIGHT + STRIDE - 1) // STRIDE
     OUT_WIDTH: tl.constexpr = (WIDTH + STRIDE - 1) // STRIDE
@@ -113,7 +113,7 @@ def forward_kernel(
         if EPILOGUE != "none":
             done = addend + done * factor
         if EPILOGUE == "relu":
-            done = tl.maximum(done, 0.0)
+            done = tl.where(done < 0.0, 0.0, done)  # what is no number stays so
         if EPILOGUE == "silu":
             done = done / (1.0 + tl.exp(-done))
         rounded = done.to(out.dtype.element_ty)
@@ -138,11 +138,14 @@ def forward_kernel(
         apart = mean - whole[None, :]
         square += length * apart * apart
         square_sum = tl.sum(tl.where(to_write, square, 0.0), 0)
-        part = clip * tl.num_programs(1) + tl.program_id(1)
-        part = part * tl.num_programs(0) + patch
-        first = moments + part * (2 * CHANNELS) + channel
-        tl.store(first, whole, of_channels)
-        tl.store(first + CHANNELS, square_sum, of_channels)
+        parts = tl.num_programs(1) * tl.num_programs(0)
+        part = clip * parts + tl.program_id(1) * tl.num_programs(0) + patch
+        first = moments + part * CHANNELS + channel
+        number = tl.zeros((CHANNELS_AT_ONCE,), ARITHMETIC) + pixels * length
+        tl.store(first, number, of_channels)
+        all_parts = (tl.num_programs(2) // BLOCKS).to(tl.int64) * parts * CHANNELS
+        tl.store(first + all_parts, whole, of_channels)
+        tl.store(first + 2 * all_parts, square_sum, of_channels)
 
 
 @triton.jit

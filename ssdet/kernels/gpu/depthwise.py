@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -19,11 +18,12 @@ from ssdet.kernels.gpu.convolution import (
     input_gradient_kernel,
     weight_gradient_kernel,
 )
-from ssdet.kernels.gpu.plain import Epilogue, Moments
+from ssdet.kernels.gpu.norm import ARITHMETIC, joined
+from ssdet.kernels.gpu.plain import Epilogue
 from ssdet.kernels.gpu.switch import DTYPES
 
 LAST = torch.channels_last_3d
-ARITHMETIC = {torch.float32: tl.float32, torch.float64: tl.float64}
+Moments = tuple[Tensor, Tensor]
 FRAMES_AT_ONCE = 16  # that a program walks through
 SHARES = 1024  # of the weight's gradient, over all blocks of channels
 
@@ -33,7 +33,9 @@ class Tile:
     """What one program computes in each frame.
 
     ASSUME: chosen by the registers that the compiler reports for sm_90, without a GPU;
-    `benchmarks/gpu_kernels.py` tries others.
+    `benchmarks/gpu_kernels.py` tries others. None is spilled at X3D-M's shapes in bf16
+    (tests/kernels/gpu/compile_kernels.py); a thread has most of them, 255, with 54
+    channels and stride 2.
 
     Attributes:
         rows: of pixels, a power of 2.
@@ -89,7 +91,7 @@ def depthwise_moments(
 
     Returns:
         The convolution; of each of its clips' channels the mean and the sum of squared
-        differences from it, (B, C), float64, without gradients.
+        differences from it, (B, C), without gradients.
     """
     found: tuple[Tensor, Tensor, Tensor] = _Depthwise.apply(x, weight, stride, True)
     return found
@@ -112,6 +114,9 @@ def depthwise_scaled(
         scale: (C,).
         shift: (C,).
         epilogue: what is done last.
+
+    Returns:
+        As `depthwise`.
     """
     x = x.contiguous(memory_format=LAST)
     return _forward(x, _taps(weight, x.dtype), stride, (scale, shift), epilogue)[0]
@@ -128,6 +133,7 @@ class _Depthwise(torch.autograd.Function):
         )
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
+        ctx.set_materialize_grads(False)  # moments have none
         if moments is None:
             return out, None, None
         ctx.mark_non_differentiable(*moments)
@@ -135,7 +141,9 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if gradients[0] is None:
+            return None, None, None, None
         x, weight = ctx.saved_tensors
         gradient = gradients[0].to(x.dtype).contiguous(memory_format=LAST)
         to_x = to_weight = None
@@ -172,7 +180,7 @@ def _forward(
     arithmetic = DTYPES[x.dtype]
     moments = None
     if with_moments:
-        shape = (batch, chunks, patches, 2, channels)
+        shape = (3, batch, chunks * patches, channels)
         moments = torch.empty(shape, dtype=arithmetic, device=x.device)
     scale, shift = scaled if scaled is not None else (taps, taps)  # not read
     grid = (patches, chunks, batch * -(-channels // tile.channels))
@@ -197,9 +205,7 @@ def _forward(
         ARITHMETIC=ARITHMETIC[arithmetic],
         **tile.constants(),
     )
-    if moments is None:
-        return out, None
-    return out, _together(moments, _counts(sides, frames, chunk, tile, x.device))
+    return out, None if moments is None else joined(moments)
 
 
 def _input_gradient(
@@ -284,26 +290,3 @@ def _chunk(frames: int) -> int:
 
 def _patches(sides: tuple[int, ...], tile: Tile) -> int:
     return -(-sides[0] // tile.rows) * -(-sides[1] // tile.columns)
-
-
-def _counts(
-    sides: tuple[int, int], frames: int, chunk: int, tile: Tile, device: torch.device
-) -> Tensor:
-    """Values in each chunk and patch: (chunks, patches), float64."""
-
-    def shares(total: int, step: int) -> Tensor:
-        starts = torch.arange(0, total, step, device=device, dtype=torch.float64)
-        return (total - starts).clamp(max=step)
-
-    rows, columns = shares(sides[0], tile.rows), shares(sides[1], tile.columns)
-    pixels = (rows[:, None] * columns).flatten()
-    return shares(frames, chunk)[:, None] * pixels
-
-
-def _together(moments: Tensor, counts: Tensor) -> Moments:
-    """Moments of clips (B, C) from those of their parts (B, chunks, patches, 2, C)."""
-    mean, square = moments.double().unbind(3)
-    counts = counts[..., None]
-    whole = (mean * counts).sum((1, 2)) / counts.sum()
-    apart = (mean - whole[:, None, None]).square() * counts
-    return whole, (square + apart).sum((1, 2))

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Epilogue = Literal["linear", "relu", "silu"]
+from ssdet.kernels.compiled_norm import EPS, Activation
+
+Epilogue = Literal["relu", "silu"]
 Moments = tuple[Tensor, Tensor]
 
 
@@ -55,11 +57,11 @@ def depthwise_scaled(
     return activate(sums, epilogue).to(x.dtype)
 
 
-def scale_activate(
+def apply(
     x: Tensor,
     scale: Tensor,
     shift: Tensor,
-    activation: Epilogue,
+    activation: Activation,
     other: Tensor | None = None,
 ) -> Tensor:
     """activation(x * scale + shift + other), scale and shift (B, C)."""
@@ -70,11 +72,25 @@ def scale_activate(
     return activate(sums, activation).to(x.dtype)
 
 
-def activate(x: Tensor, epilogue: Epilogue) -> Tensor:
+def norm_act(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    activation: Activation,
+    other: Tensor | None = None,
+) -> Tensor:
+    """activation(batch normalised x * weight + bias + other), one group of clips."""
+    sums = F.batch_norm(_wide(x), None, None, weight, bias, True, 0.0, EPS)
+    if other is not None:
+        sums = sums + other
+    return activate(sums, activation).to(x.dtype)
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
     """Nothing, ReLU or SiLU (swish)."""
-    if epilogue == "relu":
+    if activation == "relu":
         return F.relu(x)
-    return F.silu(x) if epilogue == "silu" else x
+    return F.silu(x) if activation == "silu" else x
 
 
 def _wide(x: Tensor) -> Tensor:

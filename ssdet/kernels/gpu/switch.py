@@ -26,8 +26,8 @@ DTYPES = {
 def covers(*tensors: Tensor) -> bool:
     """Whether the Triton kernels are switched on and can compute with these tensors.
 
-    They must be of types in DTYPES, not empty, and on a GPU of NVIDIA, or on the CPU
-    if Triton interprets (TRITON_INTERPRET=1). Nothing may be tracing.
+    They must be of one type in DTYPES, not empty, and on a GPU of NVIDIA, or on the
+    CPU if Triton interprets (TRITON_INTERPRET=1). Nothing may be tracing.
     """
     return (
         os.environ.get(SWITCH, "off") == "on"
@@ -38,8 +38,11 @@ def covers(*tensors: Tensor) -> bool:
 
 def can_take(*tensors: Tensor) -> bool:
     """As `covers`, switched on or not."""
+    first = tensors[0]
     return _has_triton() and all(
-        tensor.dtype in DTYPES
+        type(tensor) is Tensor
+        and tensor.dtype in DTYPES
+        and tensor.dtype == first.dtype
         and tensor.numel() > 0
         and (
             tensor.device.type == "cpu"
