@@ -12,6 +12,7 @@ from ssdet.models.bottleneck import recompute_blocks
 from ssdet.models.initial import initialise
 from ssdet.models.pieces import set_frames_at_once
 from ssdet.models.sub_batch_norm import set_splits
+from ssdet.models.x3d import X3D
 from tests.kernels.compiler import needs_compiler
 
 pytestmark = needs_compiler
@@ -86,3 +87,15 @@ def test_the_same_bits_again_and_when_blocks_are_recomputed():
     for one, two, three in zip(first, again, recomputed, strict=True):
         assert torch.equal(one, two)
         assert torch.equal(one, three)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_no_number_stays_so(training):
+    """A network that diverged must not look as if it had not."""
+    model = X3D(0.4, 1.0).train(training)
+    video = torch.randn(2, 3, 4, 32, 32)
+    with torch.no_grad():
+        model.stages[1][0].expand.weight[0, 0] = float("nan")
+        assert model(video).isnan().any(dim=1).all()
+        model.stem.temporal.weight[0] = float("nan")
+        assert model.stem(video).isnan().any(dim=1).all()

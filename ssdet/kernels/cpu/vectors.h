@@ -121,7 +121,7 @@ template <bool Full> INLINE void store(bf16 *p, Floats v, int n) {
 #endif
 }
 
-template <class V> INLINE V positive(V x) { return x > 0 ? x : V{}; }
+template <class V> INLINE V positive(V x) { return x < 0 ? V{} : x; }  // NaN stays
 
 INLINE Floats exponential(Floats x) {
   // 2^k e^f with |f| <= ln(2) / 2; the polynomial is exact to float's last digit or two
