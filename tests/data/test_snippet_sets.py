@@ -19,8 +19,8 @@ def record(video_id, *segments, duration_s=10.0):
 
 def made(**changes):
     """What features should be: two wide."""
-    plain = {"source": "files", "pretext": "cls", "map": "conv5", "width": 2}
-    plain |= {"length": None, "windows": None}
+    plain = {"source": "files", "stage": "pretrain", "pretext": "cls"}
+    plain |= {"map": "conv5", "width": 2, "length": None, "windows": None}
     return SpotFeatures.model_validate(plain | changes)
 
 
