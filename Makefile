@@ -45,7 +45,7 @@ demo-tables: venv ## the papers' tables, every row trained on the demo's videos;
 	@cat $(DEMO)/tables/table*.md
 	@echo "Figure: $(DEMO)/figures/figure2.svg"
 
-demo-spot: venv ## segments of which few are labelled, three seeds, after the demo
+demo-spot: venv ## segments of which few are labelled, five seeds, after the demo
 	$(SNAKEMAKE_SPOT) $(DEMO)/tables/spot_charades.md
 	$(SNAKEMAKE_SPOT) --report $(DEMO)/spot_report.zip $(DEMO)/tables/spot_charades.md
 	@cat $(DEMO)/tables/spot_charades.md
