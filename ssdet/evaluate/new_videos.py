@@ -109,7 +109,8 @@ def load_trained(path: Path, fine: Path | None, device: torch.device) -> Trained
     with rebuilding(path):
         if checkpoint["stage"] == "coarse_fine":
             if fine is None:
-                fine = path.parents[2] / "fine" / config["fine"] / "checkpoint.pt"
+                home = path.absolute().parent.parent.parent
+                fine = home / "fine" / config["fine"] / "checkpoint.pt"
             stream = _fine_stream(path, fine, config["fine_sha256"], classes, device)
         elif fine is not None:
             raise StageError(

@@ -100,9 +100,10 @@ def test_two_files_of_one_name(chain, videos, tmp_path, capsys):
     assert "several files are named" in capsys.readouterr().err
 
 
-def test_another_fine_stream_is_refused(chain, videos, tmp_path, capsys):
+def test_another_fine_stream_is_refused(chain, videos, tmp_path, capsys, monkeypatch):
     more = (videos[0], "--segments", tmp_path / "a.csv")
-    assert predict(chain / "coarse_fine.pt", *more) == 1
+    monkeypatch.chdir(chain)
+    assert predict("coarse_fine.pt", *more) == 1
     assert "name its checkpoint with --fine" in capsys.readouterr().err
     other = tmp_path / "other.pt"
     torch.save({}, other)
