@@ -54,6 +54,7 @@ CHANGES = {
         "coarse_ensemble_fine_cls": None,
     },
     "pretrain": {"steps": 6, "validate_every": 3},
+    "spot": {"features": {"stage": "fine"}},  # the module of both is the same
     "resources": {"checkpoint_seconds": 0},
 }
 # The stages, in an order in which they can run; each stands for all its jobs.
