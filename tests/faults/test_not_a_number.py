@@ -14,7 +14,7 @@ def test_a_rate_that_is_too_high(stage, chain, server, tmp_path, tries):
     """It stops and says where; with the old rate, and a fresh start, all is well."""
     job = chain.jobs[stage]
     folder = chain.folder_before(job, tmp_path)
-    wild = [re.sub(r'("\w*rate":)[\d.e-]+', r"\g<1>1e30", a) for a in job.arguments]
+    wild = [re.sub(r'("\w*rate":)[\d.e-]+', r"\g<1>1e36", a) for a in job.arguments]
     assert wild != list(job.arguments)
     cell = tries("not a number", stage)
     ended = server.run(type(job)(stage, job.module, tuple(wild), job.outputs), folder)
