@@ -22,14 +22,19 @@ def test_ranks_by_hand():
     assert ranks.ranks_of(scores, np.array([], np.int64)).size == 0
 
 
+def drawn(data, dtype, least):
+    """Scores of any kind, at least so many, with ties among them."""
+    numbers = st.floats(allow_nan=False, width=8 * np.dtype(dtype).itemsize)
+    few = st.sampled_from([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 1e-30, -1e-30])
+    lists = st.lists(numbers | few, min_size=least, max_size=60)
+    return np.array(data.draw(lists), dtype)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_order_is_that_of_a_stable_sort(dtype, data):
-    width = 8 * np.dtype(dtype).itemsize
-    numbers = st.floats(allow_nan=False, width=width)
-    few = st.sampled_from([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 1e-30, -1e-30])
-    scores = np.array(data.draw(st.lists(numbers | few, max_size=60)), dtype)
+    scores = drawn(data, dtype, 0)
     expected = np.argsort(-scores, kind="stable")
     assert ranks.descending_order(scores).tolist() == expected.tolist()
 
@@ -77,12 +82,7 @@ def test_counting_gives_the_ranks_of_a_sort(spread, dtype, share):
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_ranks_of_any_scores(dtype, data):
-    width = 8 * np.dtype(dtype).itemsize
-    numbers = st.floats(allow_nan=False, width=width)
-    few = st.sampled_from([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, 1e-30, -1e-30])
-    scores = np.array(
-        data.draw(st.lists(numbers | few, min_size=1, max_size=60)), dtype
-    )
+    scores = drawn(data, dtype, 1)
     rows = sorted(data.draw(st.sets(st.integers(0, len(scores) - 1), min_size=1)))
     expected = np.sort(ranks_of_all(scores)[rows])
     assert ranks.ranks_of(scores, np.array(rows)).tolist() == expected.tolist()

@@ -17,7 +17,7 @@ def device(request, monkeypatch):
     """Where the tensors are: the kernels of CPUs compute, then those of GPUs."""
     if request.param == "compiled":
         if library() is None:
-            pytest.skip("no C++ compiler")
+            pytest.skip("there is no C++ compiler to build the kernels with")
         monkeypatch.setenv(SWITCH, "off")
         return "cpu"
     pytest.importorskip("triton", reason="Triton is not installed")
